@@ -1,0 +1,74 @@
+"""Tables of the bulletins: one approved status message, numbered within its incident, and its renderings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from app.kernel.columns import document, identity, moment, reference
+
+
+class Bulletin(SQLModel, table=True):
+    """After `sent_at` a trigger refuses every change but cancellation.
+
+    `facts` are complete (incident's and its own); `audiences` in the playbook's order. `problems` holds the errors
+    and warnings found when it was written.
+    """
+
+    __tablename__ = "bulletin"
+    __table_args__ = (
+        UniqueConstraint("incident_id", "number"),
+        CheckConstraint("state IN ('draft', 'approved', 'sent', 'cancelled')", name="state"),
+        CheckConstraint("state <> 'sent' OR sent_at IS NOT NULL", name="sent"),
+        CheckConstraint("stage IN ('investigating', 'identified', 'monitoring', 'resolved')", name="stage"),
+        CheckConstraint("number > 0", name="number"),
+    )
+
+    id: int | None = Field(default=None, sa_column=identity())
+    incident_id: int = Field(sa_column=reference("incident.id"))
+    number: int
+    state: str
+    stage: str
+    severity: str
+    facts: dict[str, Any] = Field(sa_column=document())
+    audiences: list[str] = Field(sa_column=document())
+    problems: list[dict[str, Any]] = Field(sa_column=document())
+    warnings_accepted: bool = False
+    created_by: int = Field(sa_column=reference("account.id"))
+    created_at: datetime = Field(sa_column=moment())
+    approved_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    sent_by: int | None = Field(default=None, sa_column=reference("account.id", nullable=True))
+    sent_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    cancelled_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+
+
+class Message(SQLModel, table=True):
+    """A bulletin rendered for one audience and channel, facts substituted; code and link come per recipient.
+
+    `language` is '' for the playbook's own.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (UniqueConstraint("bulletin_id", "audience", "channel", "language"),)
+
+    id: int | None = Field(default=None, sa_column=identity())
+    bulletin_id: int = Field(sa_column=reference("bulletin.id", ondelete="CASCADE"))
+    audience: str
+    channel: str
+    language: str = ""
+    subject: str | None = None
+    text: str
+
+
+class Approval(SQLModel, table=True):
+    __tablename__ = "approval"
+    __table_args__ = (UniqueConstraint("bulletin_id", "account_id"),)
+
+    id: int | None = Field(default=None, sa_column=identity())
+    bulletin_id: int = Field(sa_column=reference("bulletin.id"))
+    account_id: int = Field(sa_column=reference("account.id"))
+    role: str
+    at: datetime = Field(sa_column=moment())

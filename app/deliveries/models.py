@@ -1,0 +1,161 @@
+"""Tables of the deliveries: one message to one person, each provider call for it, and the response to it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from app.deliveries.states import State
+from app.kernel.columns import identity, moment, reference
+
+RESPONSES = ("ok", "need_help", "cannot")
+VIAS = ("sms", "page", "in_person", "phone")
+
+_STATES = ", ".join(f"'{state}'" for state in State)
+
+
+class LadderStep(SQLModel, table=True):
+    """One step of a sent bulletin's ladder. `after_seconds` counts from the send, time scale already applied."""
+
+    __tablename__ = "ladder_step"
+
+    bulletin_id: int = Field(sa_column=reference("bulletin.id"))
+    rung: int
+    channel: str
+    after_seconds: float
+
+    __table_args__ = (
+        UniqueConstraint("bulletin_id", "rung"),
+        CheckConstraint("channel IN ('sms', 'email', 'voice')", name="channel"),
+        CheckConstraint("rung >= 0 AND after_seconds >= 0", name="rung"),
+    )
+    __mapper_args__ = {"primary_key": ["bulletin_id", "rung"]}  # noqa: RUF012
+
+
+class Delivery(SQLModel, table=True):
+    """One bulletin to one person, whatever channels it takes.
+
+    `response` is the latest of the person's acknowledgments. `next_rung` and `next_step_at` say which step of the
+    ladder is due when; both empty when no step is left. `reply_address` is the number that answers by SMS come
+    from; `code` is unique on it among open incidents.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("bulletin_id", "person_id"),
+        CheckConstraint("response IN ('ok', 'need_help', 'cannot')", name="response"),
+        CheckConstraint("(response IS NULL) = (responded_at IS NULL)", name="responded"),
+        CheckConstraint("(next_rung IS NULL) = (next_step_at IS NULL)", name="next_step"),
+        CheckConstraint("(cancelled_at IS NULL) = (cancel_reason IS NULL)", name="cancelled"),
+        Index("ix_delivery_person_id", "person_id"),
+        Index("ix_delivery_incident_id", "incident_id"),
+        Index("ix_delivery_reply_address", "reply_address"),
+        Index("ix_delivery_next_step_at", "next_step_at", postgresql_where=text("next_step_at IS NOT NULL")),
+    )
+
+    id: int | None = Field(default=None, sa_column=identity())
+    bulletin_id: int = Field(sa_column=reference("bulletin.id"))
+    incident_id: int = Field(sa_column=reference("incident.id"))
+    person_id: int = Field(sa_column=reference("person.id"))
+    audience: str
+    language: str = ""
+    code: str
+    reply_address: str | None = None
+    created_at: datetime = Field(sa_column=moment())
+    handed_over_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    next_rung: int | None = None
+    next_step_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    response: str | None = None
+    responded_via: str | None = None
+    responded_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    cancelled_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    cancel_reason: str | None = None
+    unreachable_reason: str | None = None
+
+
+class Attempt(SQLModel, table=True):
+    """One provider call. `fence` counts the workers that took it on; a result with an older fence changes nothing.
+
+    `priority` 0 goes first. `seq` numbers the attempts of one step (a retry is a new row, with a new token).
+    """
+
+    __tablename__ = "attempt"
+    __table_args__ = (
+        UniqueConstraint("delivery_id", "rung", "seq"),
+        CheckConstraint(f"state IN ({_STATES})", name="state"),
+        CheckConstraint("channel IN ('sms', 'email', 'voice')", name="channel"),
+        CheckConstraint("state <> 'handing_over' OR lease_until IS NOT NULL", name="leased"),
+        CheckConstraint("state <> 'unknown' OR unknown_since IS NOT NULL", name="unknown"),
+        CheckConstraint("state <> 'accepted' OR provider_message_id IS NOT NULL", name="accepted"),
+        Index("ix_attempt_queued", "priority", "not_before", "id", postgresql_where=text("state = 'queued'")),
+        Index("ix_attempt_handing_over", "lease_until", postgresql_where=text("state = 'handing_over'")),
+        Index("ix_attempt_unknown", "unknown_since", postgresql_where=text("state = 'unknown'")),
+        Index("ix_attempt_accepted_at", "channel", "accepted_at", postgresql_where=text("accepted_at IS NOT NULL")),
+        Index(
+            "uq_attempt_provider_message_id", "provider_message_id", unique=True,
+            postgresql_where=text("provider_message_id IS NOT NULL"),
+        ),
+    )  # fmt: skip
+
+    id: int | None = Field(default=None, sa_column=identity())
+    delivery_id: int = Field(sa_column=reference("delivery.id"))
+    rung: int
+    seq: int = 0
+    channel: str
+    address: str
+    state: str
+    priority: int = 5
+    not_before: datetime = Field(sa_column=moment())
+    fence: int = 0
+    lease_until: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    worker: str | None = None
+    tries: int = 0
+    provider_message_id: str | None = None
+    error_code: int | None = None
+    reason: str | None = None
+    created_at: datetime = Field(sa_column=moment())
+    handed_over_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    accepted_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    unknown_since: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    updated_at: datetime = Field(sa_column=moment())
+
+
+class Callback(SQLModel, table=True):
+    """A status as the provider told it. Appended once for each distinct fact; the attempt's state follows."""
+
+    __tablename__ = "callback"
+    __table_args__ = (
+        UniqueConstraint("provider_message_id", "status", "error_code", postgresql_nulls_not_distinct=True),
+        Index("ix_callback_attempt_id", "attempt_id"),
+    )
+
+    id: int | None = Field(default=None, sa_column=identity())
+    attempt_id: int = Field(sa_column=reference("attempt.id"))
+    provider_message_id: str
+    status: str
+    error_code: int | None = None
+    received_at: datetime = Field(sa_column=moment())
+
+
+class Acknowledgment(SQLModel, table=True):
+    """A deliberate act of one person, or of somebody on their behalf (`account_id`). Never changed, never removed."""
+
+    __tablename__ = "acknowledgment"
+    __table_args__ = (
+        CheckConstraint("response IN ('ok', 'need_help', 'cannot')", name="response"),
+        CheckConstraint("via IN ('sms', 'page', 'in_person', 'phone')", name="via"),
+        CheckConstraint("via IN ('sms', 'page') OR account_id IS NOT NULL", name="on_behalf"),
+        Index("ix_acknowledgment_delivery_id", "delivery_id"),
+    )
+
+    id: int | None = Field(default=None, sa_column=identity())
+    delivery_id: int = Field(sa_column=reference("delivery.id"))
+    response: str
+    via: str
+    at: datetime = Field(sa_column=moment())
+    recorded_at: datetime = Field(sa_column=moment())
+    account_id: int | None = Field(default=None, sa_column=reference("account.id", nullable=True))
+    note: str | None = None
+    late: bool = False

@@ -1,0 +1,145 @@
+"""An attempt's states: what each one proves, which move to which, and what callbacks make of them. Pure.
+
+An attempt is one provider call for one person. Statuses that the provider reports are kept as facts; the state is
+the highest rank among them, so that order, repetition and loss of callbacks cannot matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    QUEUED = "queued"
+    """Nothing has been written to the provider. A lease may be on it; it is still safe to give to another worker."""
+    HANDING_OVER = "handing_over"
+    """Committed before the first byte leaves, with its fence. From here on the provider may have it."""
+    ACCEPTED = "accepted"
+    """The provider answered 2xx and gave its message id. It proves that they have it, not that a person does."""
+    QUEUED_THERE = "queued_there"
+    """A callback says that it waits at the provider."""
+    SENDING = "sending"
+    """The provider is handing it to a carrier."""
+    SENT = "sent"
+    """A carrier took it. Many carriers tell nothing more."""
+    CANCELLED_THERE = "cancelled_there"
+    """The provider says that it was cancelled before it went out."""
+    UNDELIVERED = "undelivered"
+    """A carrier says that the handset did not get it."""
+    FAILED = "failed"
+    """The provider says that it could not be sent."""
+    DELIVERED = "delivered"
+    """The handset has it, as far as carriers can be believed. It does not prove that a person read it."""
+    READ = "read"
+    """The handset showed it. It is still not an acknowledgment."""
+    REJECTED = "rejected"
+    """A definite refusal at hand-over: the provider does not have it and never will."""
+    SUPPRESSED = "suppressed"
+    """Not to be sent: the number opted out, or the person left or is no longer eligible. Nothing went out."""
+    UNKNOWN = "unknown"
+    """It was being handed over and the outcome is not known: time-out, 5xx, cut connection, expired lease."""
+    ABSENT = "absent"
+    """The provider's own list, proven readable, does not show it: nothing went out. A new attempt follows."""
+    UNCERTAIN = "uncertain"
+    """Still unknown at the deadline. Shown as such; the next channel is used. Late proof may still settle it."""
+    CANCELLED = "cancelled"
+    """Stopped while it was queued: cancelled, answered, replaced by a newer bulletin, or its incident closed."""
+    EXPIRED = "expired"
+    """It waited in the queue for longer than its news was worth."""
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset(
+        {State.HANDING_OVER, State.SUPPRESSED, State.CANCELLED, State.EXPIRED, State.REJECTED}
+    ),
+    State.HANDING_OVER: frozenset(
+        {State.QUEUED, State.ACCEPTED, State.REJECTED, State.SUPPRESSED, State.UNKNOWN}
+    ),
+    State.UNKNOWN: frozenset({State.ACCEPTED, State.ABSENT, State.UNCERTAIN}),
+    State.UNCERTAIN: frozenset({State.ACCEPTED}),
+    State.ACCEPTED: frozenset({State.QUEUED_THERE}),
+    State.QUEUED_THERE: frozenset({State.SENDING}),
+    State.SENDING: frozenset({State.SENT}),
+    State.SENT: frozenset({State.CANCELLED_THERE, State.UNDELIVERED, State.FAILED, State.DELIVERED}),
+    State.CANCELLED_THERE: frozenset({State.UNDELIVERED}),
+    State.UNDELIVERED: frozenset({State.FAILED}),
+    State.FAILED: frozenset({State.DELIVERED}),
+    State.DELIVERED: frozenset({State.READ}),
+    State.READ: frozenset(),
+    State.REJECTED: frozenset(),
+    State.SUPPRESSED: frozenset(),
+    State.ABSENT: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.EXPIRED: frozenset(),
+}
+"""Single steps. Callbacks may skip steps forward along the chain accepted .. read; nothing moves backwards."""
+
+IN_FLIGHT = frozenset({State.QUEUED, State.HANDING_OVER, State.UNKNOWN})
+"""The outcome is still ours to bring about or to find out."""
+
+WITH_PROVIDER = frozenset(
+    {State.ACCEPTED, State.QUEUED_THERE, State.SENDING, State.SENT, State.DELIVERED, State.READ}
+)
+"""Accepted or beyond, and not failed: the person may have it, so they are `waiting`."""
+
+NOT_DELIVERED = frozenset(
+    {State.REJECTED, State.SUPPRESSED, State.UNDELIVERED, State.FAILED, State.CANCELLED_THERE, State.EXPIRED}
+)
+"""Definitely not reached by this attempt: the next step is due at once."""
+
+OPEN_TO_PROOF = frozenset({State.HANDING_OVER, State.UNKNOWN, State.UNCERTAIN})
+"""A callback or the provider's list that shows the message moves these on."""
+
+
+@dataclass(frozen=True)
+class ProviderStatus:
+    """A status as the provider spells it: our state, its rank, and who wins at equal rank (higher first)."""
+
+    status: str
+    state: State
+    rank: int
+    tie: int = 0
+
+
+PROVIDER_STATUSES: dict[str, ProviderStatus] = {
+    row.status: row
+    for row in (
+        ProviderStatus("queued", State.QUEUED_THERE, 1),
+        ProviderStatus("scheduled", State.QUEUED_THERE, 1),
+        ProviderStatus("accepted", State.QUEUED_THERE, 1),
+        ProviderStatus("sending", State.SENDING, 3),
+        ProviderStatus("sent", State.SENT, 4),
+        ProviderStatus("partially_delivered", State.SENT, 4),
+        ProviderStatus("canceled", State.CANCELLED_THERE, 5, 0),
+        ProviderStatus("undelivered", State.UNDELIVERED, 5, 1),
+        ProviderStatus("failed", State.FAILED, 5, 2),
+        ProviderStatus("delivered", State.DELIVERED, 6),
+        ProviderStatus("read", State.READ, 7),
+    )
+}
+"""Statuses of Twilio's Message resource. A status not in this table is kept and alarmed, and moves nothing."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One status callback: the provider's status word and its error code, if any."""
+
+    status: str
+    error_code: int | None = None
+
+
+def settle(facts: Iterable[Fact]) -> tuple[State, int | None] | None:
+    """The state that a set of callbacks proves, with its error code; None when none of them is known.
+
+    The highest rank wins; at equal rank failed over undelivered over canceled, then the lowest code. The result is
+    the same for every order, repetition and grouping of the same facts.
+    """
+    known = [(PROVIDER_STATUSES[fact.status], fact.error_code) for fact in facts if fact.status in PROVIDER_STATUSES]
+    if not known:
+        return None
+    best, code = max(
+        known, key=lambda pair: (pair[0].rank, pair[0].tie, -pair[1] if pair[1] is not None else float("-inf"))
+    )
+    return best.state, code

@@ -1,0 +1,91 @@
+"""Tables of the directory: who there is, where they work, and how each can be reached."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from app.kernel.columns import identity, moment, reference
+
+CONTACT_KINDS = ("mobile", "phone", "email")
+
+
+class Department(SQLModel, table=True):
+    """A department, known by the first spelling seen; `key` is that spelling casefolded."""
+
+    __tablename__ = "department"
+
+    id: int | None = Field(default=None, sa_column=identity())
+    name: str
+    key: str = Field(unique=True)
+
+
+class Person(SQLModel, table=True):
+    """One employee. Whoever has left has `active = false`: that one fact ends sends, sessions, links and roles."""
+
+    __tablename__ = "person"
+    __table_args__ = (
+        CheckConstraint("employee_id <> '' AND name <> ''", name="named"),
+        Index("ix_person_department_id_active", "department_id", "active"),
+    )
+
+    id: int | None = Field(default=None, sa_column=identity())
+    employee_id: str = Field(unique=True)
+    name: str
+    department_id: int = Field(sa_column=reference("department.id"))
+    title: str | None = None
+    site: str | None = None
+    manager_id: int | None = Field(default=None, sa_column=reference("person.id", nullable=True, index=True))
+    language: str | None = None
+    time_zone: str | None = None
+    shift: str | None = None
+    active: bool = True
+    left_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    created_at: datetime = Field(sa_column=moment())
+    updated_at: datetime = Field(sa_column=moment())
+
+
+class ContactPoint(SQLModel, table=True):
+    """One address of one person. `position` is the order in which they are tried (0 first).
+
+    `address` is E.164 for `mobile` and `phone`, lower-case for `email`. `country` is the number's ISO code.
+    `can_text` is false for a number that its numbering plan calls a fixed line.
+    """
+
+    __tablename__ = "contact_point"
+    __table_args__ = (
+        UniqueConstraint("person_id", "kind"),
+        CheckConstraint("kind IN ('mobile', 'phone', 'email')", name="kind"),
+        CheckConstraint("(kind = 'email') = (country IS NULL)", name="country"),
+        Index("ix_contact_point_address", "address"),
+    )
+
+    id: int | None = Field(default=None, sa_column=identity())
+    person_id: int = Field(sa_column=reference("person.id", ondelete="CASCADE"))
+    kind: str
+    position: int
+    address: str
+    country: str | None = None
+    can_text: bool = False
+
+
+class Suppression(SQLModel, table=True):
+    """Why an address must not be used on a channel. By address, so that it outlives a re-import of its person.
+
+    `opted_out` is lifted by START; `invalid` and `landline` stay until the number is changed.
+    """
+
+    __tablename__ = "suppression"
+    __table_args__ = (
+        UniqueConstraint("address", "channel", "reason"),
+        CheckConstraint("channel IN ('sms', 'email', 'voice')", name="channel"),
+        CheckConstraint("reason IN ('opted_out', 'invalid', 'landline')", name="reason"),
+    )
+
+    id: int | None = Field(default=None, sa_column=identity())
+    address: str
+    channel: str
+    reason: str
+    since: datetime = Field(sa_column=moment())

@@ -1,0 +1,28 @@
+"""Column shapes shared by every room's tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+def identity() -> Any:
+    """A 64-bit primary key that the database numbers."""
+    return Column(BigInteger, Identity(always=True), primary_key=True)
+
+
+def moment(*, nullable: bool = False) -> Any:
+    """A point in time with its zone."""
+    return Column(DateTime(timezone=True), nullable=nullable)
+
+
+def reference(target: str, *, nullable: bool = False, index: bool = False, ondelete: str | None = None) -> Any:
+    """A foreign key to another table's 64-bit key."""
+    return Column(BigInteger, ForeignKey(target, ondelete=ondelete), nullable=nullable, index=index)
+
+
+def document(*, nullable: bool = False) -> Any:
+    """A JSON document."""
+    return Column(JSONB, nullable=nullable)

@@ -1,0 +1,132 @@
+"""The one database: engine, transactions, and the restricted role that our connections take on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from sqlalchemy import event, text
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlmodel import SQLModel
+
+log = logging.getLogger("muster.db")
+
+APP_ROLE = "muster_app"
+"""The role without UPDATE and DELETE on append-only tables; migrations create it and grant it."""
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLModel.metadata.naming_convention = NAMING
+
+
+def sqlalchemy_url(url: str) -> str:
+    """`postgresql://...` as people write it, with the driver that we use."""
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
+
+
+class Database:
+    """Opens transactions. One instance a process, closed with `close`."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, pooled: bool = True) -> None:
+        self.url = url
+        common: dict[str, Any] = {
+            "connect_args": {
+                "connect_timeout": 5,
+                "application_name": "muster",
+                "options": "-c timezone=UTC -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
+                # A prepared statement belongs to one server process; poolers between us and it may switch.
+                "prepare_threshold": 5,
+            }
+        }
+        if pooled:
+            self.engine: AsyncEngine = create_async_engine(
+                sqlalchemy_url(url), pool_size=pool_size, max_overflow=pool_size, pool_timeout=10,
+                pool_pre_ping=True, pool_recycle=1800, **common,
+            )  # fmt: skip
+        else:
+            self.engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool, **common)
+        event.listen(self.engine.sync_engine, "connect", _take_role)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        async with self._sessions() as session, session.begin():
+            yield session
+
+    async def time(self) -> datetime:
+        async with self.begin() as session:
+            moment: datetime = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+            return moment
+
+    async def ready(self, *, timeout: float = 2.0) -> bool:
+        """Whether a statement is answered within `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self.time()
+        except Exception as error:  # any reason at all means: not ready
+            log.info("database not ready: %s", type(error).__name__)
+            return False
+        return True
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _take_role(connection: Any, _record: Any) -> None:
+    """Takes on the restricted role where it exists; before the first migration it does not."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(
+            "SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s", (APP_ROLE,)
+        )
+        row = cursor.fetchone()
+        if row and row[0]:
+            cursor.execute(f"SET ROLE {APP_ROLE}")
+        connection.commit()
+    finally:
+        cursor.close()
+
+
+async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
+    """The psycopg connection under this session's transaction: for COPY and for deferring jobs inside it."""
+    raw = await (await session.connection()).get_raw_connection()
+    connection = raw.driver_connection
+    assert isinstance(connection, psycopg.AsyncConnection)
+    return connection
+
+
+async def rows(session: AsyncSession, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
+    """All rows of one statement, as mappings."""
+    return (await session.execute(text(sql), dict(parameters or {}))).mappings().all()
+
+
+async def row(session: AsyncSession, sql: str, parameters: Mapping[str, Any] | None = None) -> RowMapping | None:
+    """The first row of one statement, or None."""
+    return (await session.execute(text(sql), dict(parameters or {}))).mappings().first()
+
+
+async def run(session: AsyncSession, sql: str, parameters: Mapping[str, Any] | None = None) -> int:
+    """Runs one statement; returns how many rows it touched."""
+    result = await session.execute(text(sql), dict(parameters or {}))
+    return int(getattr(result, "rowcount", 0) or 0)
+
+
+async def notify(session: AsyncSession, channel: str, payload: str) -> None:
+    """Tells listeners on every machine when this transaction commits; equal notices within it are folded."""
+    await session.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
