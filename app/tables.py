@@ -11,6 +11,7 @@ import app.deliveries.models
 import app.directory.models
 import app.incidents.models
 import app.kernel.audit
+import app.kernel.leases
 import app.playbooks.models
 import app.readiness.models
 import app.replies.models

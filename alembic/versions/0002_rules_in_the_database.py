@@ -90,6 +90,21 @@ CREATE TRIGGER playbook_revision_final BEFORE UPDATE OR DELETE ON playbook_revis
   FOR EACH ROW EXECUTE FUNCTION revision_final();
 """
 
+CODES = """
+-- The reply code of the seq-th message to a number. Letters and digits that no handset or eye confuses; two signs
+-- while fewer than 152 messages lie between this one and the oldest that is still open on the number, then more.
+CREATE FUNCTION reply_code(address text, seq integer, span integer) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  WITH place AS (
+    SELECT CASE WHEN span < 152 THEN 1 WHEN span < 1216 THEN 2 ELSE 3 END AS digits,
+           (hashtext(coalesce(address, ''))::bigint & 2147483647) + seq::bigint * 61 AS n
+  ), code AS (SELECT digits, n % (19 * (8 ^ digits)::bigint) AS k FROM place)
+  SELECT substr('ACDEFHJKLMNPRTUVWXY', (k / (8 ^ digits)::bigint)::int + 1, 1) ||
+         (SELECT string_agg(substr('23456789', ((k / (8 ^ i)::bigint) % 8)::int + 1, 1), '' ORDER BY i DESC)
+          FROM generate_series(0, digits - 1) i)
+  FROM code
+$$;
+"""
+
 ROLE = """
 -- A managed database may not let us make roles; the triggers above still hold there, and `muster doctor` says so.
 DO $$
@@ -119,7 +134,7 @@ END $$;
 
 
 def upgrade() -> None:
-    for block in (SchemaManager.get_schema(), AUDIT, FINAL, ROLE):
+    for block in (SchemaManager.get_schema(), AUDIT, FINAL, CODES, ROLE):
         # The driver's own call: the text holds percent signs and colons that are no parameters.
         op.get_bind().exec_driver_sql(block.replace("%", "%%"))
 

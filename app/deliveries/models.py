@@ -31,7 +31,7 @@ class LadderStep(SQLModel, table=True):
         CheckConstraint("channel IN ('sms', 'email', 'voice')", name="channel"),
         CheckConstraint("rung >= 0 AND after_seconds >= 0", name="rung"),
     )
-    __mapper_args__ = {"primary_key": ["bulletin_id", "rung"]}  # noqa: RUF012
+    __mapper_args__ = {"primary_key": ["bulletin_id", "rung"]}
 
 
 class Delivery(SQLModel, table=True):
@@ -39,7 +39,7 @@ class Delivery(SQLModel, table=True):
 
     `response` is the latest of the person's acknowledgments. `next_rung` and `next_step_at` say which step of the
     ladder is due when; both empty when no step is left. `reply_address` is the number that answers by SMS come
-    from; `code` is unique on it among open incidents.
+    from; `code_seq` counts on that number, so `code` is unique on it among open incidents.
     """
 
     __tablename__ = "delivery"
@@ -51,7 +51,7 @@ class Delivery(SQLModel, table=True):
         CheckConstraint("(cancelled_at IS NULL) = (cancel_reason IS NULL)", name="cancelled"),
         Index("ix_delivery_person_id", "person_id"),
         Index("ix_delivery_incident_id", "incident_id"),
-        Index("ix_delivery_reply_address", "reply_address"),
+        UniqueConstraint("reply_address", "code_seq"),
         Index("ix_delivery_next_step_at", "next_step_at", postgresql_where=text("next_step_at IS NOT NULL")),
     )
 
@@ -62,6 +62,7 @@ class Delivery(SQLModel, table=True):
     audience: str
     language: str = ""
     code: str
+    code_seq: int
     reply_address: str | None = None
     created_at: datetime = Field(sa_column=moment())
     handed_over_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))

@@ -51,12 +51,8 @@ class State(StrEnum):
 
 
 MOVES: dict[State, frozenset[State]] = {
-    State.QUEUED: frozenset(
-        {State.HANDING_OVER, State.SUPPRESSED, State.CANCELLED, State.EXPIRED, State.REJECTED}
-    ),
-    State.HANDING_OVER: frozenset(
-        {State.QUEUED, State.ACCEPTED, State.REJECTED, State.SUPPRESSED, State.UNKNOWN}
-    ),
+    State.QUEUED: frozenset({State.HANDING_OVER, State.SUPPRESSED, State.CANCELLED, State.EXPIRED, State.REJECTED}),
+    State.HANDING_OVER: frozenset({State.QUEUED, State.ACCEPTED, State.REJECTED, State.SUPPRESSED, State.UNKNOWN}),
     State.UNKNOWN: frozenset({State.ACCEPTED, State.ABSENT, State.UNCERTAIN}),
     State.UNCERTAIN: frozenset({State.ACCEPTED}),
     State.ACCEPTED: frozenset({State.QUEUED_THERE}),
@@ -79,9 +75,7 @@ MOVES: dict[State, frozenset[State]] = {
 IN_FLIGHT = frozenset({State.QUEUED, State.HANDING_OVER, State.UNKNOWN})
 """The outcome is still ours to bring about or to find out."""
 
-WITH_PROVIDER = frozenset(
-    {State.ACCEPTED, State.QUEUED_THERE, State.SENDING, State.SENT, State.DELIVERED, State.READ}
-)
+WITH_PROVIDER = frozenset({State.ACCEPTED, State.QUEUED_THERE, State.SENDING, State.SENT, State.DELIVERED, State.READ})
 """Accepted or beyond, and not failed: the person may have it, so they are `waiting`."""
 
 NOT_DELIVERED = frozenset(

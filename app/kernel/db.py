@@ -92,9 +92,7 @@ def _take_role(connection: Any, _record: Any) -> None:
     """Takes on the restricted role where it exists; before the first migration it does not."""
     cursor = connection.cursor()
     try:
-        cursor.execute(
-            "SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s", (APP_ROLE,)
-        )
+        cursor.execute("SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s", (APP_ROLE,))
         row = cursor.fetchone()
         if row and row[0]:
             cursor.execute(f"SET ROLE {APP_ROLE}")

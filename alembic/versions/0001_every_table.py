@@ -1,4 +1,4 @@
-"""the main job
+"""every table
 
 Revision ID: 0001
 Revises: 
@@ -73,6 +73,12 @@ def upgrade() -> None:
     sa.Column('year', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('last', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('year', name=op.f('pk_incident_number'))
+    )
+    op.create_table('lease',
+    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('holder', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('until', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_lease'))
     )
     op.create_table('playbook_revision',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -299,6 +305,7 @@ def upgrade() -> None:
     sa.Column('audience', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('language', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('code_seq', sa.Integer(), nullable=False),
     sa.Column('reply_address', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('handed_over_at', sa.DateTime(timezone=True), nullable=True),
@@ -318,12 +325,12 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['incident_id'], ['incident.id'], name=op.f('fk_delivery_incident_id')),
     sa.ForeignKeyConstraint(['person_id'], ['person.id'], name=op.f('fk_delivery_person_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_delivery')),
-    sa.UniqueConstraint('bulletin_id', 'person_id', name=op.f('uq_delivery_bulletin_id_person_id'))
+    sa.UniqueConstraint('bulletin_id', 'person_id', name=op.f('uq_delivery_bulletin_id_person_id')),
+    sa.UniqueConstraint('reply_address', 'code_seq', name=op.f('uq_delivery_reply_address_code_seq'))
     )
     op.create_index('ix_delivery_incident_id', 'delivery', ['incident_id'], unique=False)
     op.create_index('ix_delivery_next_step_at', 'delivery', ['next_step_at'], unique=False, postgresql_where=sa.text('next_step_at IS NOT NULL'))
     op.create_index('ix_delivery_person_id', 'delivery', ['person_id'], unique=False)
-    op.create_index('ix_delivery_reply_address', 'delivery', ['reply_address'], unique=False)
     op.create_table('field_report',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('incident_id', sa.BigInteger(), nullable=True),
@@ -472,7 +479,6 @@ def downgrade() -> None:
     op.drop_table('ladder_step')
     op.drop_index(op.f('ix_field_report_incident_id'), table_name='field_report')
     op.drop_table('field_report')
-    op.drop_index('ix_delivery_reply_address', table_name='delivery')
     op.drop_index('ix_delivery_person_id', table_name='delivery')
     op.drop_index('ix_delivery_next_step_at', table_name='delivery', postgresql_where=sa.text('next_step_at IS NOT NULL'))
     op.drop_index('ix_delivery_incident_id', table_name='delivery')
@@ -504,6 +510,7 @@ def downgrade() -> None:
     op.drop_table('suppression')
     op.drop_table('provider_health')
     op.drop_table('playbook_revision')
+    op.drop_table('lease')
     op.drop_table('incident_number')
     op.drop_table('idempotency_key')
     op.drop_table('department')

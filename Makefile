@@ -1,0 +1,64 @@
+# Every command of the project; `make` alone lists them. Needs only python3 (3.11 to 3.13) with venv, sh and make.
+# Settings reach muster through the environment: MUSTER_PORT=9000 make demo, or make demo MUSTER_PORT=9000.
+
+BIN = .venv/bin
+PYTEST_ARGS =
+
+# Set-up is requirements/install.py: it needs a Python that fits, and does nothing when nothing has changed.
+SETUP = for python in python3 python3.13 python3.12 python3.11; do \
+	if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+		found=$$python; break; fi; done; \
+	if [ -z "$$found" ]; then echo "Muster needs Python 3.11, 3.12 or 3.13, and python3 is none of them; install one, \
+	then run make again." >&2; exit 1; fi; \
+	"$$found" -I requirements/install.py
+
+.PHONY: help install demo up test lint types bench screenshots lock clean
+
+help: ## List what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+install: ## Set everything up in .venv, from the lock
+	@$(SETUP)
+
+demo: ## Set up, then show Muster at work on 600 sample people; Ctrl-C ends it
+	@$(SETUP)
+	@exec $(BIN)/muster demo
+
+up: ## Set up, then run Muster here: web and worker, with its own database
+	@$(SETUP)
+	@exec $(BIN)/muster up
+
+test: ## Set up, then run every test; PYTEST_ARGS="tests/kernel -x" narrows it
+	@$(SETUP) dev chromium
+	@$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+lint: ## Check style, the order of imports and the declared dependencies
+	@$(SETUP) dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
+
+types: ## Check the types
+	@$(SETUP) dev
+	@$(BIN)/mypy
+
+bench: ## Measure the hot paths: every file in bench/
+	@$(SETUP) dev
+	@for file in bench/[a-z]*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+
+screenshots: ## Take the pictures in the documentation again
+	@$(SETUP) dev chromium
+	@$(BIN)/python docs/screenshots.py
+
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+lock: ## Write the locks anew from pyproject.toml (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv; install it, then run make lock again." >&2; exit 1; }
+	$(LOCK) pyproject.toml --group build -o requirements/runtime.lock
+	$(LOCK) pyproject.toml --group build --group dev -c requirements/runtime.lock -o requirements/dev.lock
+	echo pip | $(LOCK) - -o requirements/pip.lock
+
+clean: ## Remove .venv and every cache; data in .muster stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find app tests bench docs alembic -name __pycache__ -type d -prune -exec rm -rf {} +

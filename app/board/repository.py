@@ -1,0 +1,115 @@
+"""SQL of the board: one statement whatever the number of recipients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
+from app.kernel.db import row, rows
+
+_TARGET = """
+  SELECT b.id, b.number, b.stage, b.state, b.sent_at, i.id AS incident_id, i.simulated, i.drill
+  FROM bulletin b JOIN incident i ON i.id = b.incident_id
+"""
+
+_BOARD = f"""
+  mine AS MATERIALIZED (SELECT d.* FROM delivery d WHERE d.bulletin_id = (SELECT id FROM target)),
+  tried AS MATERIALIZED (
+    SELECT a.delivery_id, a.channel, a.state FROM attempt a JOIN mine ON mine.id = a.delivery_id
+  ),
+  s AS ({ATTEMPT_SUMMARY.replace("FROM attempt a", "FROM tried a")} GROUP BY a.delivery_id),
+  each_one AS (
+    SELECT dep.name AS department, {STATUS} AS status
+    FROM mine d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+    JOIN incident i ON i.id = d.incident_id LEFT JOIN s ON s.delivery_id = d.id
+  ),
+  departments AS (SELECT department, status, count(*) AS people FROM each_one GROUP BY 1, 2),
+  channels AS (SELECT channel, state, count(*) AS attempts FROM tried GROUP BY 1, 2)
+  SELECT target.*, clock_timestamp() AS as_of,
+         (SELECT coalesce(jsonb_agg(to_jsonb(departments)), '[]') FROM departments) AS departments,
+         (SELECT coalesce(jsonb_agg(to_jsonb(channels)), '[]') FROM channels) AS channels
+  FROM target
+"""
+
+
+async def board(session: AsyncSession, key: str, number: int) -> RowMapping | None:
+    """Counts by department and status, attempts by channel and state, in one statement."""
+    return await row(
+        session,
+        f"WITH target AS ({_TARGET} WHERE i.key = :key AND b.number = :number), {_BOARD}",
+        {"key": key, "number": number},
+    )
+
+
+async def latest_board(session: AsyncSession, key: str) -> RowMapping | None:
+    """The same for the incident's last bulletin that went out."""
+    return await row(
+        session,
+        f"""WITH target AS ({_TARGET} WHERE i.key = :key AND b.sent_at IS NOT NULL
+            ORDER BY b.number DESC LIMIT 1), {_BOARD}""",
+        {"key": key},
+    )
+
+
+async def recipients(
+    session: AsyncSession,
+    bulletin_id: int,
+    *, statuses: Sequence[str] | None, department: str | None, q: str | None, person_id: str | None,
+    after: int | None, limit: int,
+) -> Sequence[RowMapping]:  # fmt: skip
+    """People of a sent bulletin with their status and every attempt, in the order of their deliveries."""
+    return await rows(
+        session,
+        f"""
+        WITH each_one AS (
+          SELECT d.id, d.response, d.responded_via, d.responded_at, d.next_rung, d.next_step_at, d.unreachable_reason,
+                 d.cancel_reason, d.audience, d.bulletin_id, p.employee_id, p.name, p.title, p.site, p.active,
+                 dep.name AS department, dep.key AS department_key, {STATUS} AS status
+          FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+          JOIN incident i ON i.id = d.incident_id
+          LEFT JOIN ({ATTEMPT_SUMMARY} JOIN delivery x ON x.id = a.delivery_id
+                     WHERE x.bulletin_id = :bulletin GROUP BY a.delivery_id) s ON s.delivery_id = d.id
+          WHERE d.bulletin_id = :bulletin
+        ), chosen AS (
+          SELECT * FROM each_one e
+          WHERE (CAST(:statuses AS text[]) IS NULL OR e.status = ANY(CAST(:statuses AS text[])))
+            AND (CAST(:department AS text) IS NULL OR e.department_key = :department)
+            AND (CAST(:person AS text) IS NULL OR e.employee_id = :person)
+            AND (CAST(:q AS text) IS NULL OR position(lower(:q) IN lower(
+              concat_ws(' ', e.name, e.employee_id, e.title, e.site, e.department))) > 0)
+            AND (CAST(:after AS bigint) IS NULL OR e.id > :after)
+          ORDER BY e.id LIMIT :limit
+        )
+        SELECT c.*, l.channel AS next_channel,
+          (SELECT coalesce(jsonb_agg(jsonb_build_object(
+             'channel', a.channel, 'state', a.state, 'error_code', a.error_code, 'reason', a.reason,
+             'provider_message_id', a.provider_message_id, 'created_at', a.created_at,
+             'handed_over_at', a.handed_over_at, 'accepted_at', a.accepted_at, 'updated_at', a.updated_at)
+             ORDER BY a.rung, a.seq), '[]')
+           FROM attempt a WHERE a.delivery_id = c.id) AS attempts
+        FROM chosen c
+        LEFT JOIN ladder_step l ON l.bulletin_id = c.bulletin_id AND l.rung = c.next_rung
+        ORDER BY c.id
+        """,
+        {
+            "bulletin": bulletin_id, "statuses": list(statuses) if statuses is not None else None,
+            "department": department, "q": q, "person": person_id, "after": after, "limit": limit,
+        },
+    )  # fmt: skip
+
+
+async def answers_over_time(session: AsyncSession, bulletin_id: int) -> Sequence[RowMapping]:
+    """When each person first answered, folded to at most one row a second: (at, people)."""
+    return await rows(
+        session,
+        """
+        SELECT date_trunc('second', first) AS at, count(*) AS people FROM (
+          SELECT min(a.at) AS first FROM acknowledgment a JOIN delivery d ON d.id = a.delivery_id
+          WHERE d.bulletin_id = :bulletin GROUP BY a.delivery_id) answered
+        GROUP BY 1 ORDER BY 1
+        """,
+        {"bulletin": bulletin_id},
+    )

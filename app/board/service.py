@@ -1,0 +1,162 @@
+"""The live account: who is reached, who needs help, who cannot be reached. Reads freely, writes nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.board import repository
+from app.bulletins import service as bulletins
+from app.deliveries import retry
+from app.deliveries.states import NOT_DELIVERED, State
+from app.deliveries.status import STATUSES
+from app.incidents import service as incidents
+from app.kernel.errors import FieldError, Invalid, NotFound
+from app.web.inputs import iso
+
+
+async def board(session: AsyncSession, key: str, number: int) -> dict[str, Any]:
+    """The counts of one bulletin. Raises NotFound."""
+    found = await repository.board(session, key, number)
+    if found is None:
+        incident = await incidents.get(session, key)
+        await bulletins.get(session, incident["id"], number)
+        raise NotFound(f"There is no bulletin number {number} in {key}.")
+    return show(found)
+
+
+async def latest_board(session: AsyncSession, key: str) -> dict[str, Any] | None:
+    """The counts of the last bulletin that went out; None before the first."""
+    found = await repository.latest_board(session, key)
+    return show(found) if found else None
+
+
+def show(found: RowMapping) -> dict[str, Any]:
+    counts = dict.fromkeys(STATUSES, 0)
+    by_department: dict[str, dict[str, int]] = {}
+    for entry in found["departments"]:
+        mine = by_department.setdefault(entry["department"], {"total": 0, **dict.fromkeys(STATUSES, 0)})
+        mine[entry["status"]] += entry["people"]
+        mine["total"] += entry["people"]
+        counts[entry["status"]] += entry["people"]
+    by_channel: dict[str, dict[str, int]] = {}
+    for entry in found["channels"]:
+        by_channel.setdefault(entry["channel"], {})[entry["state"]] = entry["attempts"]
+    return {
+        "bulletin": found["number"],
+        "stage": found["stage"],
+        "state": found["state"],
+        "sent_at": iso(found["sent_at"]),
+        "total": sum(counts.values()),
+        "counts": counts,
+        "by_department": dict(sorted(by_department.items())),
+        "by_channel": dict(sorted(by_channel.items())),
+        "simulated": found["simulated"],
+        "drill": found["drill"],
+        "as_of": iso(found["as_of"]),
+    }
+
+
+async def recipients(
+    session: AsyncSession,
+    key: str,
+    number: int,
+    *,
+    status: str | None = None,
+    department: str | None = None,
+    q: str | None = None,
+    person_id: str | None = None,
+    after: int | None = None,
+    limit: int = 100,
+) -> tuple[list[dict[str, Any]], int | None]:
+    """(people, the delivery to go on after). `status` may name several, comma-separated."""
+    incident = await incidents.get(session, key)
+    bulletin = await bulletins.get(session, incident["id"], number)
+    statuses = [part.strip() for part in status.split(",")] if status else None
+    for name in statuses or ():
+        if name not in STATUSES:
+            raise Invalid(
+                "The list cannot be filtered.",
+                [FieldError("status", f"{name[:40]!r} is not one of {', '.join(STATUSES)}")],
+            )
+    found = await repository.recipients(
+        session,
+        bulletin["id"],
+        statuses=statuses,
+        department=" ".join(department.casefold().split()) if department else None,
+        q=q.strip() if q and q.strip() else None,
+        person_id=person_id,
+        after=after,
+        limit=limit + 1,
+    )
+    more = int(found[limit - 1]["id"]) if len(found) > limit else None
+    return [show_recipient(entry) for entry in found[:limit]], more
+
+
+def show_recipient(entry: RowMapping) -> dict[str, Any]:
+    """One person of the roll-call. No addresses: whoever reads this need not see them."""
+    return {
+        "person_id": entry["employee_id"],
+        "name": entry["name"],
+        "department": entry["department"],
+        "site": entry["site"],
+        "title": entry["title"],
+        "person": {
+            "id": entry["employee_id"],
+            "name": entry["name"],
+            "department": entry["department"],
+            "site": entry["site"],
+            "title": entry["title"],
+        },
+        "audience": entry["audience"],
+        "status": entry["status"],
+        "reason": _reason(entry),
+        "response": entry["response"],
+        "via": entry["responded_via"],
+        "acknowledged_at": iso(entry["responded_at"]),
+        "next_step": entry["next_channel"],
+        "next_step_at": iso(entry["next_step_at"]),
+        "attempts": [
+            {
+                "channel": attempt["channel"],
+                "state": attempt["state"],
+                "error_code": attempt["error_code"],
+                "reason": attempt["reason"],
+                "provider_message_id": attempt["provider_message_id"],
+                **{
+                    name: _again(attempt[name])
+                    for name in ("created_at", "handed_over_at", "accepted_at", "updated_at")
+                },
+            }
+            for attempt in entry["attempts"]
+        ],
+    }
+
+
+def _again(text: str | None) -> str | None:
+    return iso(datetime.fromisoformat(text)) if text else None
+
+
+def _reason(entry: RowMapping) -> str | None:
+    """Why somebody is unreachable or was cancelled, in plain words."""
+    if entry["status"] == "cancelled":
+        if entry["cancel_reason"] == "superseded":
+            return "replaced by a newer bulletin"
+        if entry["cancel_reason"]:
+            return str(entry["cancel_reason"])
+        return "left" if not entry["active"] else "the incident is closed"
+    if entry["status"] != "unreachable":
+        return None
+    if entry["unreachable_reason"]:
+        return str(entry["unreachable_reason"])
+    failed = [a for a in entry["attempts"] if State(a["state"]) in NOT_DELIVERED]
+    if failed:
+        last = failed[-1]
+        code = last["error_code"]
+        if last["channel"] == "email":
+            return f"email refused: {last['reason'] or code}"
+        return retry.treatment(code).reason if code in retry.TREATMENTS else str(last["reason"] or "refused")
+    return "no usable contact point"

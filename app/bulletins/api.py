@@ -1,0 +1,61 @@
+"""Bulletins over HTTP: draft, read, approve. Sending and cancelling belong to deliveries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import Field
+
+from app.access.api import HouseDep, Reader, SessionDep, allow
+from app.access.matrix import Action, Actor
+from app.bulletins import service
+from app.incidents import service as incidents
+from app.incidents.api import Facts
+from app.web.inputs import Input, Text
+from app.web.problems import problem_responses
+
+router = APIRouter(prefix="/api/v1/incidents/{key}/bulletins", tags=["bulletins"])
+
+Drafter = Annotated[Actor, Depends(allow(Action.DRAFT))]
+Approver = Annotated[Actor, Depends(allow(Action.APPROVE))]
+Number = Annotated[int, Path(ge=1, le=1_000_000, description="The bulletin's number within its incident")]
+
+
+class Draft(Facts):
+    stage: Text = Field(max_length=30, description="investigating, identified, monitoring or resolved")
+    facts: dict[str, Any] = Field(default_factory=dict, max_length=200, description="Override the incident's latest")
+    audiences: list[Text] | None = Field(None, max_length=100, description="All of the playbook's when left out")
+
+
+class Approve(Input):
+    accept_warnings: bool = False
+
+
+@router.post("", status_code=201, summary="Write the next bulletin", responses=problem_responses(400, 404, 409))
+async def draft(key: Text, body: Draft, actor: Drafter, session: SessionDep, house: HouseDep) -> dict[str, Any]:
+    return await service.draft(
+        session, house, actor, key, stage=body.stage, facts=body.facts, audiences=body.audiences
+    )
+
+
+@router.get("", summary="The incident's bulletins", responses=problem_responses(404))
+async def bulletins(key: Text, actor: Reader, session: SessionDep, house: HouseDep) -> dict[str, Any]:
+    incident = await incidents.get(session, key)
+    items = [await service.show(session, house, incident, b) for b in await service.of_incident(session, incident["id"])]
+    return {"items": items, "next_cursor": None}
+
+
+@router.get("/{number}", summary="One bulletin as it will be (or was) seen", responses=problem_responses(404))
+async def bulletin(key: Text, number: Number, actor: Reader, session: SessionDep, house: HouseDep) -> dict[str, Any]:
+    incident = await incidents.get(session, key)
+    return await service.show(session, house, incident, await service.get(session, incident["id"], number))
+
+
+@router.post("/{number}/approve", summary="Approve it", responses=problem_responses(400, 404, 409))
+async def approve(
+    key: Text, number: Number, actor: Approver, session: SessionDep, house: HouseDep, body: Approve | None = None
+) -> dict[str, Any]:
+    return await service.approve(
+        session, house, actor, key, number, accept_warnings=bool(body and body.accept_warnings)
+    )

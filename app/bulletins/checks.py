@@ -1,0 +1,89 @@
+"""What speaks against a bulletin, said beside the words that cause it, before anything is sent. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.bulletins import render
+from app.channels import sms_text
+from app.playbooks.checks import MOST_SEGMENTS
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`level` is error (blocks approval) or warning (must be accepted); `where` names the part."""
+
+    level: str
+    where: str
+    message: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"level": self.level, "where": self.where, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Text:
+    """One message as it will be sent to one audience, with a sample code and link."""
+
+    audience: str
+    channel: str
+    language: str
+    subject: str | None
+    text: str
+
+
+def sms_findings(text: Text) -> list[Finding]:
+    """Length and alphabet of one SMS at its real length."""
+    where = f"{text.audience}.sms" + (f".{text.language}" if text.language else "")
+    found = []
+    parts = sms_text.segments(text.text)
+    if parts > MOST_SEGMENTS:
+        found.append(
+            Finding("error", where, f"is {parts} parts long; shorten a fact so that it is {MOST_SEGMENTS} or fewer")
+        )
+    odd = sms_text.non_gsm_characters(text.text)
+    if odd:
+        shown = " ".join(dict.fromkeys(odd))[:40]
+        found.append(
+            Finding(
+                "warning", where,
+                f"holds {shown}, which makes the whole text cost more parts ({parts}); write it in plain letters",
+            )
+        )  # fmt: skip
+    return found
+
+
+def stale_findings(passed: Sequence[tuple[str, str]]) -> list[Finding]:
+    """Times that must lie ahead and no longer do."""
+    return [Finding("error", f"facts.{name}", what) for name, what in passed]
+
+
+def interval_findings(*, last_sent: datetime | None, now: datetime, least: timedelta | None) -> list[Finding]:
+    if last_sent is None or least is None or now - last_sent >= least:
+        return []
+    minutes = int((now - last_sent).total_seconds() // 60)
+    return [
+        Finding(
+            "warning", "bulletin",
+            f"the last one was sent {minutes} min ago; the playbook asks for {int(least.total_seconds() // 60)} min "
+            "between two, so that people can act on each",
+        )
+    ]  # fmt: skip
+
+
+def sample(
+    *, audience: str, channel: str, language: str, subject: str | None, body: str, link: str, drill: bool
+) -> Text:
+    """A message as a person would see it, with the sample code."""
+    if channel == "sms":
+        return Text(
+            audience, channel, language, None,
+            render.sms(body=body, link=link, code=render.SAMPLE_CODE, drill=drill),
+        )  # fmt: skip
+    if channel == "email":
+        mail = render.email(subject=subject or "", body=body, link=link, code=render.SAMPLE_CODE, drill=drill)
+        return Text(audience, channel, language, mail.subject, mail.text)
+    return Text(audience, channel, language, None, render.voice(body=body, drill=drill))

@@ -1,0 +1,186 @@
+"""SQL of the bulletins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.directory.audiences import AudienceSpec, members_sql, route_parameters, routes_sql, why_unreachable_sql
+from app.kernel.db import row, rows, run
+
+
+async def insert(
+    session: AsyncSession,
+    *, incident_id: int, stage: str, severity: str, facts: Mapping[str, Any], audiences: Sequence[str],
+    problems: Sequence[Mapping[str, Any]], created_by: int, now: datetime,
+) -> RowMapping:  # fmt: skip
+    """A draft with the next number; the caller holds the incident's row."""
+    found = await row(
+        session,
+        """INSERT INTO bulletin (incident_id, number, state, stage, severity, facts, audiences, problems,
+                                 warnings_accepted, created_by, created_at)
+           SELECT :incident, coalesce(max(number), 0) + 1, 'draft', :stage, :severity, CAST(:facts AS jsonb),
+                  CAST(:audiences AS jsonb), CAST(:problems AS jsonb), false, :by, :now
+           FROM bulletin WHERE incident_id = :incident RETURNING *""",
+        {
+            "incident": incident_id, "stage": stage, "severity": severity, "facts": json.dumps(facts),
+            "audiences": json.dumps(audiences), "problems": json.dumps(list(problems)), "by": created_by, "now": now,
+        },
+    )  # fmt: skip
+    assert found
+    return found
+
+
+async def add_messages(session: AsyncSession, bulletin_id: int, messages: Sequence[Mapping[str, Any]]) -> None:
+    await run(
+        session,
+        """INSERT INTO message (bulletin_id, audience, channel, language, subject, text)
+           SELECT :bulletin, m.audience, m.channel, m.language, m.subject, m.text
+           FROM jsonb_to_recordset(CAST(:messages AS jsonb))
+             AS m (audience text, channel text, language text, subject text, text text)""",
+        {"bulletin": bulletin_id, "messages": json.dumps(list(messages))},
+    )
+
+
+async def messages(session: AsyncSession, bulletin_id: int) -> Sequence[RowMapping]:
+    return await rows(
+        session,
+        """SELECT audience, channel, language, subject, text FROM message WHERE bulletin_id = :id
+           ORDER BY id""",
+        {"id": bulletin_id},
+    )
+
+
+async def by_number(session: AsyncSession, incident_id: int, number: int, *, lock: bool = False) -> RowMapping | None:
+    return await row(
+        session,
+        f"SELECT * FROM bulletin WHERE incident_id = :incident AND number = :number {'FOR UPDATE' if lock else ''}",
+        {"incident": incident_id, "number": number},
+    )
+
+
+async def by_id(session: AsyncSession, bulletin_id: int) -> RowMapping | None:
+    return await row(session, "SELECT * FROM bulletin WHERE id = :id", {"id": bulletin_id})
+
+
+async def of_incident(session: AsyncSession, incident_id: int) -> Sequence[RowMapping]:
+    return await rows(session, "SELECT * FROM bulletin WHERE incident_id = :id ORDER BY number", {"id": incident_id})
+
+
+async def approvals(session: AsyncSession, bulletin_id: int) -> Sequence[RowMapping]:
+    return await rows(
+        session,
+        """SELECT p.account_id, p.role, p.at, a.name FROM approval p JOIN account a ON a.id = p.account_id
+           WHERE p.bulletin_id = :id ORDER BY p.id""",
+        {"id": bulletin_id},
+    )
+
+
+async def add_approval(session: AsyncSession, bulletin_id: int, account_id: int, role: str, now: datetime) -> bool:
+    added = await run(
+        session,
+        """INSERT INTO approval (bulletin_id, account_id, role, at) VALUES (:bulletin, :account, :role, :now)
+           ON CONFLICT (bulletin_id, account_id) DO NOTHING""",
+        {"bulletin": bulletin_id, "account": account_id, "role": role, "now": now},
+    )
+    return bool(added)
+
+
+async def set_approved(session: AsyncSession, bulletin_id: int, *, warnings_accepted: bool, now: datetime) -> None:
+    await run(
+        session,
+        """UPDATE bulletin SET state = 'approved', approved_at = :now, warnings_accepted = :accepted
+           WHERE id = :id AND state = 'draft'""",
+        {"id": bulletin_id, "accepted": warnings_accepted, "now": now},
+    )
+
+
+async def set_sent(session: AsyncSession, bulletin_id: int, *, by: int, now: datetime) -> None:
+    await run(
+        session,
+        "UPDATE bulletin SET state = 'sent', sent_by = :by, sent_at = :now WHERE id = :id AND state = 'approved'",
+        {"id": bulletin_id, "by": by, "now": now},
+    )
+
+
+async def set_cancelled(session: AsyncSession, bulletin_id: int, *, now: datetime) -> bool:
+    changed = await run(
+        session,
+        "UPDATE bulletin SET state = 'cancelled', cancelled_at = :now WHERE id = :id AND state <> 'cancelled'",
+        {"id": bulletin_id, "now": now},
+    )
+    return bool(changed)
+
+
+async def people_counted(session: AsyncSession) -> int:
+    found = await row(session, "SELECT count(*) AS people FROM person WHERE active")
+    return int(found["people"]) if found else 0
+
+
+async def expected_recipients(
+    session: AsyncSession,
+    *, specs: Sequence[AudienceSpec], ladder: Sequence[str], channels: Sequence[str], countries: Sequence[str] | None,
+) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:  # fmt: skip
+    """Who would get it now: counts by (department, first channel or None), and those whom no channel reaches."""
+    members, parameters = members_sql(specs)
+    given = parameters | route_parameters(channels, countries) | {"ladder": list(ladder)}
+    counts = await rows(
+        session,
+        f"""
+        WITH m AS ({members}), r AS MATERIALIZED ({routes_sql()}), first AS (
+          SELECT DISTINCT ON (m.person_id) m.person_id, r.channel
+          FROM m JOIN r ON r.person_id = m.person_id
+          JOIN unnest(CAST(:ladder AS text[])) WITH ORDINALITY AS l (channel, rung) ON l.channel = r.channel
+          ORDER BY m.person_id, l.rung
+        )
+        SELECT dep.name AS department, first.channel, count(*) AS people
+        FROM m JOIN person p ON p.id = m.person_id JOIN department dep ON dep.id = p.department_id
+        LEFT JOIN first ON first.person_id = m.person_id
+        GROUP BY dep.name, first.channel ORDER BY dep.name
+        """,
+        given,
+    )
+    unreachable = await rows(
+        session,
+        f"""
+        WITH m AS ({members}), why AS ({why_unreachable_sql()})
+        SELECT p.employee_id AS person_id, p.name, dep.name AS department, why.reason
+        FROM m JOIN why ON why.person_id = m.person_id JOIN person p ON p.id = m.person_id
+        JOIN department dep ON dep.id = p.department_id
+        ORDER BY p.employee_id
+        """,
+        {key: value for key, value in given.items() if key != "ladder"},
+    )
+    return counts, unreachable
+
+
+async def told_recipients(
+    session: AsyncSession, bulletin_id: int
+) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
+    """The same for a sent bulletin, from its deliveries."""
+    counts = await rows(
+        session,
+        """
+        SELECT dep.name AS department, a.channel, count(*) AS people
+        FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+        LEFT JOIN LATERAL (SELECT channel FROM attempt a WHERE a.delivery_id = d.id ORDER BY a.rung, a.seq LIMIT 1) a
+          ON true
+        WHERE d.bulletin_id = :id GROUP BY dep.name, a.channel ORDER BY dep.name
+        """,
+        {"id": bulletin_id},
+    )
+    unreachable = await rows(
+        session,
+        """
+        SELECT p.employee_id AS person_id, p.name, dep.name AS department, d.unreachable_reason AS reason
+        FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+        WHERE d.bulletin_id = :id AND d.unreachable_reason IS NOT NULL ORDER BY p.employee_id
+        """,
+        {"id": bulletin_id},
+    )
+    return counts, unreachable

@@ -1,0 +1,325 @@
+"""The unified message: drafted from the playbook's scripts, approved, and shown as it will be seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.matrix import Actor
+from app.bulletins import checks, render, repository
+from app.channels import sms_text
+from app.directory import service as directory
+from app.directory.audiences import AudienceSpec
+from app.incidents import service as incidents
+from app.incidents import timeline
+from app.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
+from app.kernel.house import House
+from app.playbooks import facts as fact_rules
+from app.playbooks import service as playbooks
+from app.playbooks.schema import STAGES, Playbook, Script, Severity, Stage
+from app.playbooks.template import render as substitute
+from app.web.inputs import iso
+
+USUAL_APPROVERS = frozenset({"admin", "commander", "communications_lead"})
+
+
+async def draft(
+    session: AsyncSession,
+    house: House,
+    actor: Actor,
+    key: str,
+    *,
+    stage: str,
+    facts: Mapping[str, Any],
+    audiences: Sequence[str] | None,
+) -> dict[str, Any]:
+    """Writes the next bulletin from the incident's pinned playbook. Raises Invalid naming everything that is wrong."""
+    incident = await incidents.get(session, key, lock=True)
+    if incident["closed_at"] is not None:
+        raise Conflict(f"{key} is closed; nothing more can be sent under it.")
+    playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
+    now = house.clock.now()
+    errors: list[FieldError] = []
+    if stage not in STAGES:
+        errors.append(FieldError("stage", f"{stage!r} is no stage; use one of {', '.join(STAGES)}"))
+    chosen = _audiences(playbook, audiences, errors)
+    merged, problems = fact_rules.validate_facts(
+        playbook, facts, previous=incident["facts"], sites=list(await directory.sites(session)), now=now
+    )
+    errors += [FieldError(f"facts.{problem.name}", problem.what) for problem in problems]
+    if errors:
+        raise Invalid("The bulletin cannot be written.", errors)
+    texts = fact_rules.fact_texts(
+        playbook, merged, zone=house.zone, now=now, severity=incident["severity"], incident=key
+    )
+    messages = _render(playbook, stage, chosen, texts)  # type: ignore[arg-type]  # checked against STAGES above
+    sent = [entry for entry in await repository.of_incident(session, incident["id"]) if entry["sent_at"]]
+    findings = checks.stale_findings(
+        [(p.name, p.what) for p in fact_rules.latest_passed(playbook, merged, zone=house.zone, now=now)]
+    )
+    findings += checks.interval_findings(
+        last_sent=sent[-1]["sent_at"] if sent else None, now=now, least=playbook.min_interval
+    )
+    for message in messages:
+        if message["channel"] == "sms":
+            findings += checks.sms_findings(_sample(house, message, drill=incident["drill"]))
+    bulletin = await repository.insert(
+        session,
+        incident_id=incident["id"],
+        stage=stage,
+        severity=incident["severity"],
+        facts=merged,
+        audiences=chosen,
+        problems=[finding.as_dict() for finding in findings],
+        created_by=actor.account_id,
+        now=now,
+    )
+    await repository.add_messages(session, bulletin["id"], messages)
+    await timeline.note(
+        session, key=key, at=now, actor=actor.label, kind="bulletin_drafted",
+        data={"bulletin": bulletin["number"], "stage": stage},
+    )  # fmt: skip
+    return await show(session, house, incident, bulletin)
+
+
+def _audiences(playbook: Playbook, wanted: Sequence[str] | None, errors: list[FieldError]) -> list[str]:
+    if wanted is None:
+        return list(playbook.audiences)
+    if not wanted:
+        errors.append(FieldError("audiences", "is empty; name at least one, or leave it out for all"))
+    for name in wanted:
+        if name not in playbook.audiences:
+            known = ", ".join(playbook.audiences)
+            errors.append(FieldError("audiences", f"{name[:60]!r} is not an audience; use some of {known}"))
+    return [name for name in playbook.audiences if name in wanted]
+
+
+def _render(
+    playbook: Playbook, stage: Stage, audiences: Sequence[str], texts: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Every message of the bulletin, facts substituted once, for each audience, channel and language."""
+    found: list[dict[str, Any]] = []
+    for audience in audiences:
+        script = playbook.stages[stage][audience]
+        for language in ("", *script.languages):
+            spoken = script.in_language(language) if language else script
+            found += _messages(audience, language, spoken, texts)
+    return found
+
+
+def _messages(audience: str, language: str, script: Script, texts: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "audience": audience,
+            "channel": channel,
+            "language": language,
+            "subject": substitute(subject, texts) if subject else None,
+            "text": substitute(text, texts),
+        }
+        for channel, subject, text in (
+            ("sms", None, script.sms),
+            ("email", script.email.subject, script.email.body),
+            ("voice", None, script.voice),
+        )
+    ]
+
+
+def _sample(house: House, message: Mapping[str, Any], *, drill: bool) -> checks.Text:
+    return checks.sample(
+        audience=message["audience"],
+        channel=message["channel"],
+        language=message["language"],
+        subject=message["subject"],
+        body=message["text"],
+        link=f"{house.base_url}/a/{render.SAMPLE_TOKEN}",
+        drill=drill,
+    )
+
+
+def audience_specs(playbook: Playbook, chosen: Sequence[str], facts: Mapping[str, Any]) -> list[AudienceSpec]:
+    """The chosen audiences with `$fact` sites filled in; a sites fact that was left out means every site."""
+    specs = []
+    for name in chosen:
+        audience = playbook.audiences[name]
+        sites: Any = audience.sites
+        if isinstance(sites, str):
+            value = facts.get(sites.removeprefix("$"))
+            sites = [value] if isinstance(value, str) else value
+        narrowed = (audience.departments, sites, audience.titles, audience.shifts)
+        specs.append(
+            AudienceSpec(
+                name,
+                departments=tuple(audience.departments or ()),
+                sites=tuple(sites or ()),
+                titles=tuple(audience.titles or ()),
+                shifts=tuple(audience.shifts or ()),
+                people=tuple(audience.people or ()),
+                # An audience of "every site" alone is everybody.
+                everyone=audience.everyone or (isinstance(audience.sites, str) and not any(narrowed)),
+            )
+        )
+    return specs
+
+
+def ladder(playbook: Playbook, severity: Severity) -> list[tuple[str, float]]:
+    """(channel, seconds after the send) of each step, unscaled."""
+    return [(step.send, step.after.total_seconds()) for step in playbook.ladder_for(severity)]
+
+
+async def get(session: AsyncSession, incident_id: int, number: int, *, lock: bool = False) -> RowMapping:
+    found = await repository.by_number(session, incident_id, number, lock=lock)
+    if found is None:
+        raise NotFound(f"There is no bulletin number {number} in this incident.")
+    return found
+
+
+async def show(
+    session: AsyncSession, house: House, incident: RowMapping, bulletin: RowMapping
+) -> dict[str, Any]:
+    """The bulletin as the API shows it: what will be seen, by whom, and what speaks against it."""
+    playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
+    if bulletin["sent_at"] is None:
+        counts, unreachable = await repository.expected_recipients(
+            session,
+            specs=audience_specs(playbook, bulletin["audiences"], bulletin["facts"]),
+            ladder=[channel for channel, _ in ladder(playbook, incident["severity"])],
+            channels=house.channels,
+            countries=house.countries,
+        )
+    else:
+        counts, unreachable = await repository.told_recipients(session, bulletin["id"])
+    recipients = _recipients(counts, unreachable)
+    problems = list(bulletin["problems"])
+    if bulletin["sent_at"] is None and not recipients["total"] and await repository.people_counted(session):
+        problems.append(
+            checks.Finding("error", "audiences", "nobody in the directory belongs to them; choose others").as_dict()
+        )
+    approvals = await repository.approvals(session, bulletin["id"])
+    needed, given = approval_count(playbook, incident["severity"], [entry["role"] for entry in approvals])
+    shown = []
+    for message in await repository.messages(session, bulletin["id"]):
+        sample = _sample(house, dict(message), drill=incident["drill"])
+        entry: dict[str, Any] = {"audience": sample.audience, "channel": sample.channel, "text": sample.text}
+        if sample.language:
+            entry["language"] = sample.language
+        if sample.subject is not None:
+            entry["subject"] = sample.subject
+        if sample.channel == "sms":
+            entry["segments"] = sms_text.segments(sample.text)
+            entry["encoding"] = sms_text.encoding(sample.text)
+        shown.append(entry)
+    return {
+        "incident": incident["key"],
+        "number": bulletin["number"],
+        "state": bulletin["state"],
+        "stage": bulletin["stage"],
+        "severity": bulletin["severity"],
+        "facts": bulletin["facts"],
+        "audiences": bulletin["audiences"],
+        "drill": incident["drill"],
+        "simulated": incident["simulated"],
+        "approvals": {
+            "needed": needed,
+            "given": given,
+            "roles": list(playbook.approval(incident["severity"]).roles) or sorted(USUAL_APPROVERS),
+            "by": [{"name": a["name"], "role": a["role"], "at": iso(a["at"])} for a in approvals],
+        },
+        "errors": [{"where": p["where"], "message": p["message"]} for p in problems if p["level"] == "error"],
+        "warnings": [{"where": p["where"], "message": p["message"]} for p in problems if p["level"] == "warning"],
+        "recipients": recipients,
+        "messages": shown,
+        "created_at": iso(bulletin["created_at"]),
+        "approved_at": iso(bulletin["approved_at"]),
+        "sent_at": iso(bulletin["sent_at"]),
+        "cancelled_at": iso(bulletin["cancelled_at"]),
+    }
+
+
+def _recipients(counts: Sequence[RowMapping], unreachable: Sequence[RowMapping]) -> dict[str, Any]:
+    by_channel: Counter[str] = Counter()
+    by_department: Counter[str] = Counter()
+    for entry in counts:
+        by_department[entry["department"]] += entry["people"]
+        if entry["channel"]:
+            by_channel[entry["channel"]] += entry["people"]
+    return {
+        "total": sum(by_department.values()),
+        "by_channel": dict(by_channel),
+        "by_department": dict(by_department),
+        "unreachable": [
+            {"person_id": e["person_id"], "name": e["name"], "department": e["department"], "reason": e["reason"]}
+            for e in unreachable
+        ],
+    }
+
+
+def approval_count(playbook: Playbook, severity: Severity, given_roles: Sequence[str]) -> tuple[int, int]:
+    """(needed, given). Without named roles one usual approver suffices; an admin counts as any role."""
+    roles = playbook.approval(severity).roles
+    if not roles:
+        return 1, min(1, sum(role in USUAL_APPROVERS for role in given_roles))
+    if "admin" in given_roles:
+        return len(roles), len(roles)
+    return len(roles), sum(role in given_roles for role in roles)
+
+
+async def approve(
+    session: AsyncSession, house: House, actor: Actor, key: str, number: int, *, accept_warnings: bool
+) -> dict[str, Any]:
+    """Adds an approval. Raises Conflict over errors, unaccepted warnings or a wrong state; Forbidden for whom it is not."""
+    incident = await incidents.get(session, key, lock=True)
+    bulletin = await get(session, incident["id"], number, lock=True)
+    if bulletin["state"] == "approved":
+        return await show(session, house, incident, bulletin)
+    if bulletin["state"] != "draft":
+        raise Conflict(f"Bulletin {number} is {bulletin['state']}; only a draft can be approved.")
+    if incident["closed_at"] is not None:
+        raise Conflict(f"{key} is closed; nothing more can be sent under it.")
+    playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
+    rule = playbook.approval(incident["severity"])
+    if rule.roles and actor.role != "admin" and actor.role not in rule.roles:
+        raise Forbidden(f"This playbook wants the approval of {' and '.join(rule.roles)} at {incident['severity']}.")
+    if rule.other_person and actor.account_id == bulletin["created_by"]:
+        raise Conflict("This playbook wants another person's approval: whoever wrote a bulletin may not approve it.")
+    shown = await show(session, house, incident, bulletin)
+    if shown["errors"]:
+        raise Conflict(
+            "The bulletin has errors; write it again with them mended.",
+            [FieldError(entry["where"], entry["message"]) for entry in shown["errors"]],
+        )
+    if not shown["recipients"]["total"]:
+        raise Conflict("Nobody would get this bulletin: import people first, or choose other audiences.")
+    if shown["warnings"] and not accept_warnings:
+        raise Conflict(
+            'The bulletin has warnings; send "accept_warnings": true to approve it as it is.',
+            [FieldError(entry["where"], entry["message"]) for entry in shown["warnings"]],
+        )
+    now = house.clock.now()
+    if await repository.add_approval(session, bulletin["id"], actor.account_id, actor.role, now):
+        await timeline.note(
+            session, key=key, at=now, actor=actor.label, kind="bulletin_approved",
+            data={"bulletin": number, "role": actor.role, "warnings_accepted": bool(shown["warnings"])},
+        )  # fmt: skip
+    roles = [entry["role"] for entry in await repository.approvals(session, bulletin["id"])]
+    needed, given = approval_count(playbook, incident["severity"], roles)
+    if given >= needed:
+        await repository.set_approved(session, bulletin["id"], warnings_accepted=accept_warnings, now=now)
+    return await show(session, house, incident, await get(session, incident["id"], number))
+
+
+async def mark_sent(session: AsyncSession, bulletin_id: int, *, by: int, now: datetime) -> None:
+    """Records that it went out; from now on the database refuses every change."""
+    await repository.set_sent(session, bulletin_id, by=by, now=now)
+
+
+async def mark_cancelled(session: AsyncSession, bulletin_id: int, *, now: datetime) -> bool:
+    return await repository.set_cancelled(session, bulletin_id, now=now)
+
+
+async def of_incident(session: AsyncSession, incident_id: int) -> Sequence[RowMapping]:
+    return await repository.of_incident(session, incident_id)

@@ -1,0 +1,119 @@
+"""What a channel's provider must do, and what it can tell us. Pure: no provider is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+StillOurs = Callable[[], bool]
+"""Asked just before bytes leave: whether the lease on this attempt is still this worker's."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message to hand over. `token` names the attempt in callbacks; `validity_seconds` is 1 to 36000."""
+
+    attempt_id: int
+    token: str
+    to: str
+    text: str
+    subject: str = ""
+    html: str = ""
+    callback_url: str = ""
+    validity_seconds: int = 14_400
+
+
+class Kind(StrEnum):
+    ACCEPTED = "accepted"
+    """The provider has it and gave its id."""
+    REJECTED = "rejected"
+    """A definite refusal: the provider does not have it."""
+    LATER = "later"
+    """Nothing was accepted; the same attempt may be tried again after `retry_after` seconds."""
+    UNKNOWN = "unknown"
+    """The provider may have it."""
+    FENCED = "fenced"
+    """Our lease had ended before anything counted was written; whoever holds it now decides."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one provider call. `down`: the provider as a whole did not answer or refused us."""
+
+    kind: Kind
+    provider_message_id: str | None = None
+    error_code: int | None = None
+    reason: str | None = None
+    retry_after: float | None = None
+    down: bool = False
+
+
+@dataclass(frozen=True)
+class Health:
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A message as the provider's own records show it. `body` is empty when it was redacted."""
+
+    provider_message_id: str
+    to: str
+    body: str
+    status: str
+    error_code: int | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a provider can tell us afterwards."""
+
+    reports_status: bool
+    lists_messages: bool
+
+
+class Provider(Protocol):
+    """One way to hand messages over. `send` never raises: every fault is an Outcome."""
+
+    channel: str
+    name: str
+    capabilities: Capabilities
+
+    async def send(self, message: Outgoing, still_ours: StillOurs) -> Outcome: ...
+
+    async def check(self) -> Health: ...
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Records(Protocol):
+    """A provider whose own records can be read."""
+
+    async def sent_to(self, address: str, *, limit: int = 50) -> Sequence[Listed]:
+        """Our messages to one address, newest first. Raises ProviderDown when the list cannot be read."""
+        ...
+
+
+class ProviderDown(Exception):
+    """The provider's records cannot be read right now."""
+
+
+@dataclass(frozen=True)
+class Providers:
+    """Every provider that is set up here, by channel."""
+
+    by_channel: dict[str, Provider] = field(default_factory=dict)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return tuple(sorted(self.by_channel))
+
+    async def close(self) -> None:
+        for provider in self.by_channel.values():
+            await provider.close()

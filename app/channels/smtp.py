@@ -1,0 +1,160 @@
+"""Email through an SMTP server: text and HTML, one recipient a message, `Message-ID` kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from email.message import EmailMessage
+from email.utils import formatdate
+
+import aiosmtplib
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+
+from app.channels.port import Capabilities, Health, Kind, Outcome, Outgoing, StillOurs
+
+log = logging.getLogger("muster.channels.smtp")
+
+TIMEOUT_SECONDS = 20.0
+
+
+class SmtpEmail:
+    channel = "email"
+    name = "smtp"
+    capabilities = Capabilities(reports_status=False, lists_messages=False)
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        tls: bool,
+        username: str | None,
+        password: str | None,
+        sender: str,
+        reply_to: str | None,
+        connections: int = 4,
+    ) -> None:
+        self.host, self.port, self.tls = host, port, tls
+        self.username, self.password = username, password
+        self.sender, self.reply_to = sender, reply_to
+        self._idle: list[SMTP] = []
+        self._places = asyncio.Semaphore(connections)
+
+    async def send(self, message: Outgoing, still_ours: StillOurs) -> Outcome:
+        async with self._places:
+            try:
+                client = await self._client()
+            except SMTPResponseException as error:
+                return Outcome(Kind.LATER, error_code=error.code, reason="the mail server refuses us", down=True)
+            except (SMTPException, OSError, TimeoutError, ssl.SSLError):
+                return Outcome(Kind.LATER, reason="the mail server cannot be reached", down=True)
+            outcome = await self._hand_over(client, message, still_ours)
+            if outcome.kind in (Kind.ACCEPTED, Kind.REJECTED) and client.is_connected:
+                self._idle.append(client)
+            else:
+                client.close()
+            return outcome
+
+    async def _hand_over(self, client: SMTP, message: Outgoing, still_ours: StillOurs) -> Outcome:
+        message_id = self.message_id(message.token)
+        content = self.compose(message, message_id)
+        try:
+            await client.mail(self.sender)
+            await client.rcpt(message.to)
+        except SMTPResponseException as error:
+            await _reset(client)
+            return _refusal(error)
+        except (SMTPException, OSError, TimeoutError):
+            return Outcome(Kind.LATER, reason="the mail server hung up", down=True)
+        if not still_ours():
+            await _reset(client)
+            return Outcome(Kind.FENCED)
+        try:
+            # From here the server may have it, whatever we hear.
+            await client.data(content)
+        except SMTPResponseException as error:
+            await _reset(client)
+            return _refusal(error)
+        except (SMTPException, OSError, TimeoutError) as error:
+            return Outcome(Kind.UNKNOWN, reason=f"no answer after the text was sent ({type(error).__name__})", down=True)
+        return Outcome(Kind.ACCEPTED, provider_message_id=message_id)
+
+    def message_id(self, token: str) -> str:
+        """The same for every try of one attempt, so that servers that fold repetitions can."""
+        return f"<{token}.muster@{self.sender.rpartition('@')[2]}>"
+
+    def compose(self, message: Outgoing, message_id: str) -> bytes:
+        """The mail as bytes: text, HTML alternative, and headers that keep automatic answers away."""
+        mail = EmailMessage()
+        mail["From"] = self.sender
+        mail["To"] = message.to
+        mail["Subject"] = " ".join(message.subject.split())
+        mail["Date"] = formatdate(usegmt=True)
+        mail["Message-ID"] = message_id
+        if self.reply_to:
+            mail["Reply-To"] = self.reply_to
+        mail["Auto-Submitted"] = "auto-generated"
+        mail["X-Auto-Response-Suppress"] = "All"
+        mail.set_content(message.text)
+        if message.html:
+            mail.add_alternative(message.html, subtype="html")
+        return mail.as_bytes()
+
+    async def _client(self) -> SMTP:
+        while self._idle:
+            client = self._idle.pop()
+            try:
+                await client.noop()
+            except (SMTPException, OSError, TimeoutError):
+                client.close()
+                continue
+            return client
+        return await self._connect()
+
+    async def _connect(self) -> SMTP:
+        client = SMTP(
+            hostname=self.host,
+            port=self.port,
+            use_tls=self.tls,
+            start_tls=None,  # used when offered
+            timeout=TIMEOUT_SECONDS,
+            username=self.username,
+            password=self.password,
+        )
+        await client.connect()
+        return client
+
+    async def check(self) -> Health:
+        try:
+            client = await self._connect()
+            client.close()
+        except aiosmtplib.SMTPAuthenticationError:
+            return Health(False, "the mail server refuses the user name or password in MUSTER_SMTP_URL")
+        except (SMTPException, OSError, TimeoutError, ssl.SSLError) as error:
+            return Health(False, f"the mail server {self.host}:{self.port} cannot be used ({type(error).__name__})")
+        return Health(True, "the mail server answers")
+
+    async def close(self) -> None:
+        while self._idle:
+            client = self._idle.pop()
+            try:
+                await client.quit()
+            except (SMTPException, OSError, TimeoutError):
+                client.close()
+
+
+def _refusal(error: SMTPResponseException) -> Outcome:
+    reason = " ".join(str(error.message).split())[:200]
+    if 500 <= error.code < 600:
+        return Outcome(Kind.REJECTED, error_code=error.code, reason=reason)
+    if 400 <= error.code < 500:
+        return Outcome(Kind.LATER, error_code=error.code, reason=reason, retry_after=5.0)
+    return Outcome(Kind.UNKNOWN, error_code=error.code, reason=reason)
+
+
+async def _reset(client: SMTP) -> None:
+    try:
+        await client.rset()
+    except (SMTPException, OSError, TimeoutError):
+        client.close()

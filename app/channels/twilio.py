@@ -1,0 +1,222 @@
+"""SMS through Twilio's REST API: the `twilio` package, over an HTTP transport of our own."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+from twilio.base import values
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+
+from app.channels.port import Capabilities, Health, Kind, Listed, Outcome, Outgoing, ProviderDown, StillOurs
+
+log = logging.getLogger("muster.channels.twilio")
+
+REQUEST_TIMEOUT = httpx2.Timeout(15.0, connect=5.0, pool=10.0)
+
+TEMPORARY_CODES = frozenset({20429, 21611, 30001, 30022, 63017})
+"""Refusals at hand-over that pass by themselves: the same attempt waits and is tried again."""
+
+OPTED_OUT = 21610
+
+
+@dataclass
+class _Call:
+    """One request under way: the question to ask before bytes leave, and whether any have left."""
+
+    still_ours: StillOurs
+    began: bool = False
+
+
+_call: ContextVar[_Call | None] = ContextVar("muster_twilio_call", default=None)
+
+
+class _LeaseEnded(Exception):
+    pass
+
+
+async def _trace(event: str, _info: Mapping[str, Any]) -> None:
+    """Looks at the lease once more at the last moment: before the headers, and again before the body.
+
+    Without its body a request means nothing to the server, so stopping at either place has sent nothing.
+    """
+    call = _call.get()
+    if call is None:
+        return
+    if event.endswith(("send_request_headers.started", "send_request_body.started")):
+        if not call.still_ours():
+            raise _LeaseEnded
+        call.began = True
+
+
+class Transport(AsyncHttpClient):  # type: ignore[misc]  # the package is untyped
+    """The package's HTTP client interface, on httpx2: one pool, our time-outs, our look at the lease."""
+
+    def __init__(self, *, connections: int = 64) -> None:
+        super().__init__(logging.getLogger("muster.channels.twilio.http"))
+        limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self.client = httpx2.AsyncClient(timeout=REQUEST_TIMEOUT, limits=limits, trust_env=False)
+
+    async def request(
+        self,
+        method: str,
+        uri: str,
+        params: dict[str, object] | None = None,
+        data: dict[str, object] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (the package's signature)
+        allow_redirects: bool = False,
+    ) -> Response:
+        response = await self.client.request(
+            method,
+            uri,
+            params=_flat(params),
+            content=urlencode(_flat(data), doseq=True) if data else None,
+            headers=headers,
+            auth=auth,
+            follow_redirects=False,
+            extensions={"trace": _trace},
+        )
+        return Response(response.status_code, response.text, response.headers)
+
+    async def close(self) -> None:
+        await self.client.aclose()
+
+    async def __aenter__(self) -> Transport:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.close()
+
+
+def _flat(given: dict[str, object] | None) -> dict[str, Any]:
+    return {name: value for name, value in (given or {}).items() if value is not values.unset}
+
+
+class TwilioSms:
+    channel = "sms"
+    name = "twilio"
+    capabilities = Capabilities(reports_status=True, lists_messages=True)
+
+    def __init__(self, account_sid: str, auth_token: str, sender: str, api_base_url: str) -> None:
+        self.account_sid = account_sid
+        self.sender = sender
+        self.transport = Transport()
+        # An environment of its own: TWILIO_EDGE and TWILIO_REGION around us would break the base URL.
+        self.client = Client(account_sid, auth_token, http_client=self.transport, environment={"TWILIO": ""})
+        self.client.api.base_url = api_base_url
+
+    async def send(self, message: Outgoing, still_ours: StillOurs) -> Outcome:
+        call = _Call(still_ours)
+        token = _call.set(call)
+        service = self.sender.startswith("MG")
+        try:
+            made = await self.client.messages.create_async(
+                to=message.to,
+                body=message.text,
+                from_=values.unset if service else self.sender,
+                messaging_service_sid=self.sender if service else values.unset,
+                status_callback=message.callback_url,
+                validity_period=max(1, min(36_000, message.validity_seconds)),
+            )
+        except _LeaseEnded:
+            return Outcome(Kind.FENCED)
+        except TwilioRestException as error:
+            return read_refusal(error.status, error.code, str(error.msg))
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol):
+            return Outcome(Kind.LATER, reason="the provider cannot be reached", down=True)
+        except httpx2.HTTPError as error:
+            if not call.began:
+                return Outcome(Kind.LATER, reason="the provider cannot be reached", down=True)
+            return Outcome(Kind.UNKNOWN, reason=f"no answer ({type(error).__name__})", down=True)
+        except (TwilioException, ValueError, KeyError, TypeError, AttributeError) as error:
+            # A 2xx whose body we cannot read: they may well have it.
+            log.warning("unreadable answer from the provider: %s", type(error).__name__)
+            return Outcome(Kind.UNKNOWN, reason="an answer that cannot be read")
+        finally:
+            _call.reset(token)
+        if not made.sid:
+            return Outcome(Kind.UNKNOWN, reason="an answer without a message id")
+        return Outcome(Kind.ACCEPTED, provider_message_id=made.sid)
+
+    async def sent_to(self, address: str, *, limit: int = 50) -> Sequence[Listed]:
+        # By To alone: messages that are not yet sent lack a date and would be missed by a date filter.
+        try:
+            found = await self.client.messages.list_async(to=address, limit=limit)
+        except (TwilioException, httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ProviderDown(type(error).__name__) from error
+        return [
+            Listed(
+                provider_message_id=str(entry.sid),
+                to=str(entry.to),
+                body=str(entry.body or ""),
+                status=str(getattr(entry.status, "value", entry.status)),
+                error_code=int(entry.error_code) if entry.error_code else None,
+                created_at=entry.date_created,
+            )
+            for entry in found
+            if str(entry.direction).startswith("outbound")
+        ]
+
+    async def check(self) -> Health:
+        try:
+            account = await self.client.api.v2010.accounts(self.account_sid).fetch_async()
+        except TwilioRestException as error:
+            if error.status in (401, 403):
+                return Health(False, "Twilio refuses the account SID or auth token; check both settings")
+            return Health(False, f"Twilio answers with an error ({error.status})")
+        except (TwilioException, httpx2.HTTPError, ValueError, KeyError, TypeError):
+            return Health(False, "Twilio cannot be reached; check the network and MUSTER_TWILIO_API_BASE_URL")
+        status = str(getattr(account.status, "value", account.status))
+        if status != "active":
+            return Health(False, f"the Twilio account is {status}, not active")
+        return Health(True, "Twilio answers and takes our credentials")
+
+    async def close(self) -> None:
+        await self.transport.close()
+
+
+def read_refusal(status: int, code: int | None, message: str) -> Outcome:
+    """What an error answer to a hand-over proves.
+
+    429 and the temporary codes: nothing was taken. Any 5xx: not known, they may have it. Other 4xx: refused for good.
+    """
+    code = int(code) if code else None
+    if status == 429 or code in TEMPORARY_CODES:
+        return Outcome(Kind.LATER, error_code=code or 20429, reason="the provider asks us to slow down", retry_after=1.0)
+    if status >= 500:
+        return Outcome(Kind.UNKNOWN, error_code=code, reason=f"the provider answered {status}", down=True)
+    if status >= 400:
+        return Outcome(Kind.REJECTED, error_code=code or status, reason=" ".join(message.split())[:200])
+    return Outcome(Kind.UNKNOWN, error_code=code, reason=f"the provider answered {status}")
+
+
+class Signatures:
+    """Checks that a webhook comes from our account: signature over our own public URL, and the account's SID."""
+
+    def __init__(self, account_sid: str, auth_token: str) -> None:
+        self.account_sid = account_sid
+        self._validator = RequestValidator(auth_token)
+
+    def valid(self, url: str, form: Mapping[str, str | Sequence[str]], signature: str | None) -> bool:
+        """`form` must keep blank fields: Twilio signs them too."""
+        if not signature or not signature.isascii():
+            return False
+        expected = str(self._validator.compute_signature(url, dict(form)))
+        given = form.get("AccountSid", "")
+        account = given if isinstance(given, str) else ""
+        # Both compared in full and in constant time, whichever is wrong.
+        signed = hmac.compare_digest(expected.encode(), signature.encode())
+        ours = hmac.compare_digest(account.encode(), self.account_sid.encode())
+        return signed and ours

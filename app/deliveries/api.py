@@ -1,0 +1,50 @@
+"""Send and cancel over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header
+
+from app.access.api import HouseDep, SessionDep, allow
+from app.access.matrix import Action, Actor
+from app.bulletins.api import Number
+from app.deliveries import sending
+from app.web.idempotency import once
+from app.web.inputs import Input, Text
+from app.web.problems import problem_responses
+
+router = APIRouter(prefix="/api/v1/incidents/{key}/bulletins/{number}", tags=["bulletins"])
+
+Sender = Annotated[Actor, Depends(allow(Action.SEND))]
+Canceller = Annotated[Actor, Depends(allow(Action.CANCEL))]
+
+
+class Send(Input):
+    confirm: bool = False
+
+
+@router.post("/send", status_code=202, summary="Send it to everybody", responses=problem_responses(400, 404, 409))
+async def send(
+    key: Text,
+    number: Number,
+    actor: Sender,
+    session: SessionDep,
+    house: HouseDep,
+    body: Send | None = None,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
+) -> dict[str, Any]:
+    async def do() -> dict[str, Any]:
+        return await sending.send(session, house, actor, key, number)
+
+    return await once(
+        session, key=idempotency_key, account_id=actor.account_id, operation=f"send:{key}:{number}",
+        body=(body or Send()).model_dump(), now=house.clock.now(), do=do,
+    )  # fmt: skip
+
+
+@router.post("/cancel", summary="Stop what has not been handed over", responses=problem_responses(404, 409))
+async def cancel(
+    key: Text, number: Number, actor: Canceller, session: SessionDep, house: HouseDep
+) -> dict[str, Any]:
+    return await sending.cancel(session, house, actor, key, number)

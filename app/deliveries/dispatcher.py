@@ -1,0 +1,237 @@
+"""Hands messages over: claim a batch, mark a small chunk, commit, write it to the provider, record what came of it.
+
+No transaction is open while a provider is called. The lease is looked at again at the last moment, inside the
+provider's transport, so that a worker that was paused and wakes up late writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.bulletins import render
+from app.channels.port import Kind, Outcome, Outgoing, Provider, Providers
+from app.deliveries import repository, retry, service
+from app.deliveries.repository import LEASE_SECONDS, Result
+from app.kernel.house import House
+
+log = logging.getLogger("muster.dispatcher")
+
+BATCH = 240
+CHUNK = {"sms": 20, "email": 4, "voice": 10}
+"""How many are marked at a time: as many as may become unknown when the power goes."""
+LANES = {"sms": 4, "email": 4, "voice": 2}
+"""How many chunks of a channel are under way at once."""
+
+WRITE_WITHIN_SECONDS = 1.0
+"""Bytes must begin to leave this soon after the mark; later ones go back to the queue. So the time of an unknown
+call is known to a second, which is what proving its absence builds on."""
+
+PAUSE_WHEN_DOWN_SECONDS = 2.0
+"""How long a channel rests after its provider was found down."""
+
+KEEP_RESULTS_SECONDS = 300.0
+"""How long results are kept for a database that does not answer."""
+
+
+class Dispatcher:
+    """One worker process's hand-over. `drain` works until nothing is due; calls while it runs are folded into one."""
+
+    def __init__(self, house: House, providers: Providers, worker: str) -> None:
+        self.house = house
+        self.providers = providers
+        self.worker = worker
+        self._running = asyncio.Lock()
+        self._again = False
+        self._stopping = False
+        self._held: dict[int, tuple[int, float]] = {}  # attempt id -> (fence, monotonic end of lease)
+        self._down_until: dict[str, float] = {}
+
+    async def drain(self) -> int:
+        """Hands over everything that is due; returns how many provider calls were made."""
+        if self._running.locked():
+            self._again = True
+            return 0
+        calls = 0
+        async with self._running:
+            renewing = asyncio.create_task(self._renew())
+            try:
+                while not self._stopping:
+                    self._again = False
+                    done = await self._batch()
+                    calls += done
+                    if not done and not self._again:
+                        break
+            finally:
+                renewing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await renewing
+        return calls
+
+    async def stop(self) -> None:
+        """Takes nothing new; returns when what is under way is recorded."""
+        self._stopping = True
+        async with self._running:
+            pass
+
+    def _open_channels(self) -> list[str]:
+        now = time.monotonic()
+        return [channel for channel in self.providers.channels if self._down_until.get(channel, 0) <= now]
+
+    async def _batch(self) -> int:
+        channels = self._open_channels()
+        if not channels:
+            return 0
+        asked = time.monotonic()
+        async with self.house.db.begin() as session:
+            claimed = await repository.claim(
+                session, worker=self.worker, channels=channels, limit=BATCH, now=self.house.clock.now()
+            )
+        if not claimed:
+            return 0
+        for attempt_id, fence, _channel in claimed:
+            self._held[attempt_id] = (fence, asked + LEASE_SECONDS)
+        try:
+            async with asyncio.TaskGroup() as group:
+                jobs = [
+                    group.create_task(self._lane(channel, chunks))
+                    for channel in {entry[2] for entry in claimed}
+                    for chunks in _lanes([entry[:2] for entry in claimed if entry[2] == channel], channel)
+                ]
+            return sum(job.result() for job in jobs)
+        finally:
+            for attempt_id, _fence, _channel in claimed:
+                self._held.pop(attempt_id, None)
+
+    async def _lane(self, channel: str, chunks: Sequence[Sequence[tuple[int, int]]]) -> int:
+        calls = 0
+        for place, chunk in enumerate(chunks):
+            if self._stopping or self._down_until.get(channel, 0) > time.monotonic():
+                rest = [entry for later in chunks[place:] for entry in later]
+                async with self.house.db.begin() as session:
+                    await repository.release(session, rest)
+                break
+            calls += await self._chunk(self.providers.by_channel[channel], chunk)
+        return calls
+
+    async def _chunk(self, provider: Provider, chunk: Sequence[tuple[int, int]]) -> int:
+        asked = time.monotonic()
+        async with self.house.db.begin() as session:
+            marked = await repository.mark_handing_over(
+                session, chunk, now=self.house.clock.now(), countries=self.house.countries
+            )
+            await service.tell_boards(session, [entry["id"] for entry in marked] or [entry[0] for entry in chunk])
+        if not marked:
+            return 0
+        outcomes = await asyncio.gather(*(self._send(provider, entry, asked) for entry in marked))
+        await self._record(list(zip(marked, outcomes, strict=True)))
+        return len(marked)
+
+    async def _send(self, provider: Provider, entry: RowMapping, asked: float) -> Outcome:
+        begun = False
+
+        def still_ours() -> bool:
+            nonlocal begun
+            now = time.monotonic()
+            fence, lease_ends = self._held.get(entry["id"], (-1, 0.0))
+            if fence != entry["fence"] or now >= lease_ends - 1.0:
+                return False
+            # Only the beginning is bound to the mark; a body may follow its headers later, inside the lease.
+            if not begun and now > asked + WRITE_WITHIN_SECONDS:
+                return False
+            begun = True
+            return True
+
+        try:
+            return await provider.send(self._outgoing(entry), still_ours)
+        except Exception:  # a provider's fault that it did not name itself: they may have it
+            log.exception("unexpected fault while handing over attempt %s", entry["id"])
+            return Outcome(Kind.UNKNOWN, reason="an unexpected fault during the hand-over")
+
+    def _outgoing(self, entry: RowMapping) -> Outgoing:
+        link = self.house.link(entry["delivery_id"])
+        token = self.house.signer.attempt_token(entry["id"])
+        if entry["channel"] == "email":
+            mail = render.email(
+                subject=entry["subject"] or "", body=entry["text"], link=link, code=entry["code"], drill=entry["drill"]
+            )
+            return Outgoing(
+                entry["id"], token, entry["address"], mail.text, subject=mail.subject, html=mail.html
+            )
+        return Outgoing(
+            entry["id"],
+            token,
+            entry["address"],
+            render.sms(body=entry["text"], link=link, code=entry["code"], drill=entry["drill"]),
+            callback_url=f"{self.house.base_url}/webhooks/twilio/status/{token}",
+        )
+
+    async def _record(self, pairs: list[tuple[RowMapping, Outcome]]) -> None:
+        now = self.house.clock.now()
+        results = []
+        for entry, outcome in pairs:
+            wait = None
+            if outcome.kind is Kind.LATER:
+                seconds = max(outcome.retry_after or 0.0, retry.back_off(entry["tries"])) * random.uniform(1.0, 1.3)
+                wait = now + timedelta(seconds=seconds)
+            if outcome.down:
+                self._down_until[entry["channel"]] = time.monotonic() + PAUSE_WHEN_DOWN_SECONDS
+            results.append(
+                Result(
+                    entry["id"], entry["fence"], outcome.kind.value, outcome.provider_message_id, outcome.error_code,
+                    outcome.reason, wait,
+                )
+            )  # fmt: skip
+        await self._until_written(lambda: service.record_results(self.house, results))
+
+    async def _until_written(self, write: Callable[[], object]) -> None:
+        """What the provider told us is not lost because the database is away: kept and tried again for a while."""
+        ends = time.monotonic() + KEEP_RESULTS_SECONDS
+        wait = 0.2
+        while True:
+            try:
+                await write()  # type: ignore[misc]
+                return
+            except (SQLAlchemyError, OSError):
+                if time.monotonic() > ends:
+                    raise
+                log.warning("results cannot be recorded yet; trying again")
+            await asyncio.sleep(wait)
+            wait = min(2.0, wait * 2)
+
+    async def _renew(self) -> None:
+        """Keeps our leases while work is under way. What cannot be renewed ends by itself."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            held = [(attempt_id, fence) for attempt_id, (fence, _ends) in self._held.items()]
+            if not held:
+                continue
+            asked = time.monotonic()
+            try:
+                async with self.house.db.begin() as session:
+                    still = await repository.renew(session, held)
+            except (SQLAlchemyError, OSError):
+                log.warning("leases cannot be renewed: the database does not answer")
+                continue
+            for attempt_id, fence in held:
+                if attempt_id in self._held and self._held[attempt_id][0] == fence:
+                    # No longer in `still`: recorded already, or taken from us.
+                    self._held[attempt_id] = (fence, asked + LEASE_SECONDS if attempt_id in still else 0.0)
+
+
+def _lanes(entries: list[tuple[int, int]], channel: str) -> list[list[list[tuple[int, int]]]]:
+    """Splits a batch into chunks and deals them out to the channel's lanes, in order."""
+    size = CHUNK.get(channel, 10)
+    chunks = [entries[start : start + size] for start in range(0, len(entries), size)]
+    lanes: list[list[list[tuple[int, int]]]] = [[] for _ in range(min(LANES.get(channel, 2), len(chunks)))]
+    for place, chunk in enumerate(chunks):
+        lanes[place % len(lanes)].append(chunk)
+    return lanes

@@ -1,0 +1,119 @@
+"""Settles what is unknown: from callbacks (they come by themselves) or from the provider's own list, with a control.
+
+To prove that a message is absent: its unknown call settled long enough; the list of messages to its address is read
+and shows no message with its link; and a message that was accepted after the unknown call is in the provider's list,
+which proves that the list has caught up. A message whose text was redacted proves nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from app.channels.port import Listed, ProviderDown, Providers, Records
+from app.deliveries import repository, service
+from app.deliveries.dispatcher import WRITE_WITHIN_SECONDS
+from app.kernel.db import row, rows
+from app.kernel.house import House
+
+log = logging.getLogger("muster.reconciler")
+
+DEADLINE_TIMES_SETTLE = 4
+"""An attempt still unknown after this many settling times, with its provider reachable, is uncertain."""
+
+AT_A_TIME = 50
+
+
+@dataclass
+class Reconciler:
+    """Run by one worker at a time; each step is safe to repeat."""
+
+    house: House
+    providers: Providers
+    _unreadable_since_start: float = 0.0
+
+    async def step(self) -> int:
+        """One pass. Returns how many attempts moved."""
+        now = self.house.clock.now()
+        async with self.house.db.begin() as session:
+            expired = await repository.expire_leases(session, now=now)
+            await service.tell_boards(session, expired)
+        settle = timedelta(seconds=self.house.settle_seconds)
+        async with self.house.db.begin() as session:
+            due = await rows(
+                session,
+                """SELECT a.id, a.delivery_id, a.channel, a.address, a.handed_over_at, a.unknown_since, d.code
+                   FROM attempt a JOIN delivery d ON d.id = a.delivery_id
+                   WHERE a.state = 'unknown' AND a.unknown_since <= :settled ORDER BY a.unknown_since LIMIT :limit""",
+                {"settled": now - settle, "limit": AT_A_TIME},
+            )
+        moved = len(expired)
+        for entry in due:
+            moved += await self._settle_one(dict(entry))
+        return moved
+
+    async def _settle_one(self, entry: dict[str, Any]) -> int:
+        provider = self.providers.by_channel.get(entry["channel"])
+        if isinstance(provider, Records):
+            try:
+                # The control first: a list read after it is at least as fresh.
+                control = await self._control(provider, entry)
+                listed = list(await provider.sent_to(entry["address"]))
+            except ProviderDown as error:
+                log.warning("the provider's list cannot be read (%s); unknown sends wait", error)
+                self._unreadable_since_start = time.monotonic()
+                return 0
+            verdict = await self._judge(entry, listed, control=control)
+            if verdict:
+                return 1
+        now = self.house.clock.now()
+        # Without records nothing can ever be proven about this channel: waiting longer helps nobody.
+        times = DEADLINE_TIMES_SETTLE if isinstance(provider, Records) else 1
+        unreadable = time.monotonic() - self._unreadable_since_start if self._unreadable_since_start else None
+        waited = (now - entry["unknown_since"]).total_seconds()
+        if unreadable is not None:
+            waited = min(waited, unreadable)
+        if waited < times * self.house.settle_seconds:
+            return 0
+        async with self.house.db.begin() as session:
+            await service.give_up_on(session, [entry["id"]], now=now)
+        return 1
+
+    async def _judge(self, entry: dict[str, Any], listed: list[Listed], *, control: bool) -> bool:
+        token = self.house.signer.link_token(entry["delivery_id"])
+        async with self.house.db.begin() as session:
+            known = {
+                found["sid"]
+                for found in await rows(
+                    session,
+                    "SELECT provider_message_id AS sid FROM attempt WHERE provider_message_id = ANY(:sids)",
+                    {"sids": [message.provider_message_id for message in listed]},
+                )
+            }
+            fresh = [message for message in listed if message.provider_message_id not in known]
+            for message in fresh:
+                if token in message.body:
+                    await service.prove_sent(session, self.house, entry["id"], message)
+                    return True
+            if any(not message.body for message in fresh) or not control:
+                return False
+            return await service.prove_absent(session, entry["id"], now=self.house.clock.now())
+
+    async def _control(self, provider: Records, entry: dict[str, Any]) -> bool:
+        """Whether a message accepted after the unknown call is in the provider's list."""
+        after = entry["handed_over_at"] + timedelta(seconds=WRITE_WITHIN_SECONDS)
+        async with self.house.db.begin() as session:
+            later = await row(
+                session,
+                """SELECT address, provider_message_id AS sid FROM attempt
+                   WHERE channel = :channel AND accepted_at > :after AND handed_over_at > :after
+                     AND provider_message_id IS NOT NULL ORDER BY accepted_at LIMIT 1""",
+                {"channel": entry["channel"], "after": after},
+            )
+        if later is None:
+            return False
+        shown = await provider.sent_to(later["address"])
+        return any(message.provider_message_id == later["sid"] for message in shown)

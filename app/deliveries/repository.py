@@ -1,0 +1,274 @@
+"""SQL of the hand-over: claim, fence, mark, write back, renew. Set-based; the database's clock for every lease."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.deliveries.states import OPEN_TO_PROOF
+from app.kernel.db import row, rows, run
+
+LEASE_SECONDS = 10.0
+"""How long a worker may hold an attempt without renewing. A killed worker's work moves again after this."""
+
+_PROVABLE = ", ".join(f"'{state}'" for state in sorted(OPEN_TO_PROOF))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a hand-over came to, for one attempt. `kind` is a `channels.port.Kind`."""
+
+    attempt_id: int
+    fence: int
+    kind: str
+    provider_message_id: str | None = None
+    error_code: int | None = None
+    reason: str | None = None
+    not_before: datetime | None = None
+
+
+async def claim(
+    session: AsyncSession, *, worker: str, channels: Sequence[str], limit: int, now: datetime
+) -> list[tuple[int, int, str]]:
+    """Leases up to `limit` queued attempts; returns (attempt id, fence, channel), the most urgent first."""
+    found = await rows(
+        session,
+        """
+        WITH picked AS (
+          SELECT id FROM attempt
+          WHERE state = 'queued' AND not_before <= :now AND channel = ANY(:channels)
+            AND (lease_until IS NULL OR lease_until < clock_timestamp())
+          ORDER BY priority, not_before, id LIMIT :limit FOR UPDATE SKIP LOCKED
+        )
+        UPDATE attempt a SET fence = a.fence + 1, worker = :worker,
+               lease_until = clock_timestamp() + make_interval(secs => :lease)
+        FROM picked WHERE a.id = picked.id
+        RETURNING a.id, a.fence, a.channel, a.priority
+        """,
+        {"now": now, "channels": list(channels), "limit": limit, "worker": worker, "lease": LEASE_SECONDS},
+    )
+    ordered = sorted(found, key=lambda entry: (entry["priority"], entry["id"]))
+    return [(entry["id"], entry["fence"], entry["channel"]) for entry in ordered]
+
+
+async def claimable(session: AsyncSession, *, channels: Sequence[str], now: datetime) -> bool:
+    found = await row(
+        session,
+        """SELECT 1 AS one FROM attempt WHERE state = 'queued' AND not_before <= :now AND channel = ANY(:channels)
+             AND (lease_until IS NULL OR lease_until < clock_timestamp()) LIMIT 1""",
+        {"now": now, "channels": list(channels)},
+    )
+    return found is not None
+
+
+async def mark_handing_over(
+    session: AsyncSession, claimed: Sequence[tuple[int, int]], *, now: datetime, countries: Sequence[str] | None
+) -> list[RowMapping]:
+    """Marks what is about to be written, after looking once more at everything that may have changed.
+
+    Returns the details of those to write; the others of `claimed` are cancelled, suppressed, or no longer ours.
+    """
+    marked = await rows(
+        session,
+        """
+        WITH mine AS (
+          SELECT a.id, a.delivery_id, a.address, a.channel, a.created_at, a.tries
+          FROM attempt a JOIN unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
+            ON c.id = a.id AND c.fence = a.fence
+          WHERE a.state = 'queued' AND a.lease_until > clock_timestamp()
+          FOR UPDATE OF a
+        ), fit AS (
+          SELECT mine.*, d.code, d.person_id, d.bulletin_id, i.drill, i.severity, b.number, i.key AS incident_key,
+                 i.title, m.text, m.subject, b.stage, d.audience
+          FROM mine
+          JOIN delivery d ON d.id = mine.delivery_id
+          JOIN bulletin b ON b.id = d.bulletin_id
+          JOIN incident i ON i.id = d.incident_id
+          JOIN person p ON p.id = d.person_id
+          JOIN LATERAL (
+            SELECT m.text, m.subject FROM message m
+            WHERE m.bulletin_id = b.id AND m.audience = d.audience AND m.channel = mine.channel
+              AND m.language IN (d.language, '') ORDER BY (m.language = d.language) DESC LIMIT 1) m ON true
+          WHERE b.state = 'sent' AND d.cancelled_at IS NULL AND d.response IS NULL AND p.active
+            AND i.closed_at IS NULL
+            AND NOT EXISTS (SELECT FROM suppression x WHERE x.address = mine.address AND x.channel = mine.channel)
+            AND (mine.channel = 'email' OR CAST(:countries AS text[]) IS NULL OR EXISTS (
+              SELECT FROM contact_point c WHERE c.person_id = d.person_id AND c.address = mine.address
+                AND c.country = ANY(CAST(:countries AS text[]))))
+        ), told AS (
+          UPDATE delivery d SET handed_over_at = coalesce(d.handed_over_at, :now)
+          FROM fit WHERE d.id = fit.delivery_id
+        )
+        UPDATE attempt a SET state = 'handing_over', handed_over_at = :now, tries = a.tries + 1, updated_at = :now
+        FROM fit WHERE a.id = fit.id
+        RETURNING a.id, a.fence, fit.delivery_id, fit.address, fit.channel, fit.text, fit.subject, fit.code,
+                  fit.drill, fit.severity, fit.number, fit.incident_key, fit.title, fit.tries
+        """,
+        {
+            "ids": [entry[0] for entry in claimed],
+            "fences": [entry[1] for entry in claimed],
+            "now": now,
+            "countries": list(countries) if countries is not None else None,
+        },
+    )
+    if len(marked) < len(claimed):
+        taken = {entry["id"] for entry in marked}
+        left = [entry for entry in claimed if entry[0] not in taken]
+        await _drop_unfit(session, left, now)
+    return list(marked)
+
+
+async def _drop_unfit(session: AsyncSession, left: Sequence[tuple[int, int]], now: datetime) -> None:
+    """Ends the queued attempts that must not go out, each with its reason."""
+    await run(
+        session,
+        """
+        WITH unfit AS (
+          SELECT a.id, a.delivery_id,
+            CASE WHEN d.response IS NOT NULL THEN 'answered'
+                 WHEN d.cancel_reason IS NOT NULL THEN d.cancel_reason
+                 WHEN i.closed_at IS NOT NULL THEN 'the incident is closed'
+                 WHEN NOT p.active THEN 'left'
+                 WHEN x.reason = 'opted_out' THEN 'the number has opted out of texts'
+                 WHEN x.reason IS NOT NULL THEN 'the number cannot be used'
+                 ELSE 'no longer eligible' END AS reason,
+            (d.response IS NOT NULL OR d.cancelled_at IS NOT NULL OR i.closed_at IS NOT NULL) AS stopped
+          FROM attempt a
+          JOIN unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
+            ON c.id = a.id AND c.fence = a.fence
+          JOIN delivery d ON d.id = a.delivery_id
+          JOIN incident i ON i.id = d.incident_id
+          JOIN person p ON p.id = d.person_id
+          LEFT JOIN LATERAL (SELECT reason FROM suppression x
+            WHERE x.address = a.address AND x.channel = a.channel LIMIT 1) x ON true
+          WHERE a.state = 'queued'
+        ), moved AS (
+          UPDATE delivery d SET next_step_at = :now FROM unfit
+          WHERE d.id = unfit.delivery_id AND NOT unfit.stopped AND d.next_rung IS NOT NULL
+        )
+        UPDATE attempt a SET state = CASE WHEN unfit.stopped THEN 'cancelled' ELSE 'suppressed' END,
+               reason = unfit.reason, lease_until = NULL, updated_at = :now
+        FROM unfit WHERE a.id = unfit.id
+        """,
+        {"ids": [entry[0] for entry in left], "fences": [entry[1] for entry in left], "now": now},
+    )
+
+
+async def renew(session: AsyncSession, held: Sequence[tuple[int, int]]) -> set[int]:
+    """Extends the leases that are still ours; returns the ids of those."""
+    found = await rows(
+        session,
+        """UPDATE attempt a SET lease_until = clock_timestamp() + make_interval(secs => :lease)
+           FROM unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
+           WHERE a.id = c.id AND a.fence = c.fence AND a.state IN ('queued', 'handing_over')
+             AND a.lease_until > clock_timestamp()
+           RETURNING a.id""",
+        {"ids": [entry[0] for entry in held], "fences": [entry[1] for entry in held], "lease": LEASE_SECONDS},
+    )
+    return {entry["id"] for entry in found}
+
+
+async def release(session: AsyncSession, held: Sequence[tuple[int, int]]) -> None:
+    """Gives back what was leased and not begun."""
+    await run(
+        session,
+        """UPDATE attempt a SET lease_until = NULL
+           FROM unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
+           WHERE a.id = c.id AND a.fence = c.fence AND a.state = 'queued'""",
+        {"ids": [entry[0] for entry in held], "fences": [entry[1] for entry in held]},
+    )
+
+
+async def write_back(session: AsyncSession, results: Sequence[Result], *, now: datetime) -> list[RowMapping]:
+    """Records what hand-overs came to, in one statement. Returns (id, delivery_id, state, error_code) of those changed.
+
+    A result under an older fence changes nothing, with one exception: that the provider accepted is proof, and an
+    attempt that meanwhile became unknown or uncertain takes it.
+    """
+    return list(
+        await rows(
+            session,
+            f"""
+        WITH r AS (
+          SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[]), CAST(:kinds AS text[]),
+            CAST(:sids AS text[]), CAST(:codes AS int[]), CAST(:reasons AS text[]), CAST(:not_before AS timestamptz[]))
+            AS r (id, fence, kind, sid, code, reason, not_before)
+        )
+        UPDATE attempt a SET
+          state = CASE
+            WHEN r.kind = 'accepted' THEN CASE WHEN a.state IN ({_PROVABLE}) THEN 'accepted' ELSE a.state END
+            WHEN r.kind = 'rejected' THEN CASE WHEN r.code = 21610 THEN 'suppressed' ELSE 'rejected' END
+            WHEN r.kind IN ('later', 'fenced') THEN 'queued'
+            ELSE 'unknown' END,
+          provider_message_id = coalesce(a.provider_message_id, r.sid),
+          accepted_at = CASE WHEN r.kind = 'accepted' THEN coalesce(a.accepted_at, :now) ELSE a.accepted_at END,
+          unknown_since = CASE WHEN r.kind = 'unknown' THEN :now ELSE a.unknown_since END,
+          error_code = CASE WHEN r.kind = 'accepted' THEN a.error_code ELSE r.code END,
+          reason = CASE WHEN r.kind = 'accepted' THEN a.reason ELSE r.reason END,
+          not_before = coalesce(r.not_before, a.not_before),
+          lease_until = NULL, updated_at = :now
+        FROM r
+        WHERE a.id = r.id AND (
+          (r.kind = 'accepted' AND (a.fence = r.fence OR a.state IN ({_PROVABLE})))
+          OR (r.kind <> 'accepted' AND a.fence = r.fence AND a.state = 'handing_over'))
+        RETURNING a.id, a.delivery_id, a.state, a.error_code, a.address, a.channel
+        """,
+            {
+                "ids": [result.attempt_id for result in results],
+                "fences": [result.fence for result in results],
+                "kinds": [result.kind for result in results],
+                "sids": [result.provider_message_id for result in results],
+                "codes": [result.error_code for result in results],
+                "reasons": [result.reason for result in results],
+                "not_before": [result.not_before for result in results],
+                "now": now,
+            },
+        )
+    )
+
+
+async def expire_leases(session: AsyncSession, *, now: datetime) -> list[int]:
+    """What was being handed over when its worker fell silent is now unknown, and the old worker fenced out."""
+    found = await rows(
+        session,
+        """UPDATE attempt SET state = 'unknown', unknown_since = :now, fence = fence + 1, lease_until = NULL,
+                  reason = 'the worker fell silent during the hand-over', updated_at = :now
+           WHERE state = 'handing_over' AND lease_until < clock_timestamp() RETURNING id""",
+        {"now": now},
+    )
+    return [entry["id"] for entry in found]
+
+
+async def go_on(session: AsyncSession, delivery_ids: Sequence[int], *, now: datetime) -> None:
+    """A step has definitely failed: the next one is due now. The timer looks."""
+    await run(
+        session,
+        """UPDATE delivery SET next_step_at = :now
+           WHERE id = ANY(:ids) AND next_rung IS NOT NULL AND response IS NULL AND cancelled_at IS NULL
+             AND next_step_at > :now""",
+        {"ids": list(delivery_ids), "now": now},
+    )
+
+
+async def bulletins_of(session: AsyncSession, attempt_ids: Sequence[int]) -> list[int]:
+    found = await rows(
+        session,
+        """SELECT DISTINCT d.bulletin_id AS id FROM attempt a JOIN delivery d ON d.id = a.delivery_id
+           WHERE a.id = ANY(:ids)""",
+        {"ids": list(attempt_ids)},
+    )
+    return [entry["id"] for entry in found]
+
+
+async def attempt(session: AsyncSession, attempt_id: int, *, lock: bool = False) -> dict[str, Any] | None:
+    found = await row(
+        session,
+        f"SELECT * FROM attempt WHERE id = :id {'FOR UPDATE' if lock else ''}",
+        {"id": attempt_id},
+    )
+    return dict(found) if found else None

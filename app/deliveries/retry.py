@@ -1,0 +1,70 @@
+"""What each provider error code means for us. One table; pure.
+
+Sources: Twilio's error and warning dictionary, and FACTS from the field. The split between temporary and permanent is
+a judgement: one public system calls 30003 and 30008 permanent, Twilio's own page for 30003 says retry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """`retries`: how many new attempts on the same address. `next_channel`: go on now. `flag`: why the address is bad.
+
+    `alarm`: the operator must act, people cannot mend it.
+    """
+
+    code: int
+    reason: str
+    retries: int = 0
+    next_channel: bool = True
+    flag: str | None = None
+    alarm: bool = False
+
+
+TREATMENTS: dict[int, Treatment] = {
+    row.code: row
+    for row in (
+        Treatment(30001, "the provider's queue is full", retries=2, next_channel=False),
+        Treatment(21611, "the provider's queue is full", retries=2, next_channel=False),
+        Treatment(20429, "the provider asks us to slow down", retries=2, next_channel=False),
+        Treatment(30022, "the provider asks us to slow down", retries=2, next_channel=False),
+        Treatment(63017, "the provider asks us to slow down", retries=2, next_channel=False),
+        Treatment(30003, "the handset cannot be reached", retries=1),
+        Treatment(30008, "the carrier gives no reason", retries=1),
+        Treatment(30036, "it waited too long at the provider", retries=1),
+        Treatment(63038, "the account's daily limit is used up", alarm=True),
+        Treatment(30005, "the number is not in service", flag="invalid"),
+        Treatment(30006, "the number is a landline", flag="landline"),
+        Treatment(21211, "the number is not valid", flag="invalid"),
+        Treatment(21614, "the number cannot receive texts", flag="landline"),
+        Treatment(21635, "the number is a landline", flag="landline"),
+        Treatment(30004, "the message was blocked by the recipient's carrier"),
+        Treatment(30007, "the carrier filtered the message"),
+        Treatment(21610, "the number has opted out of texts", flag="opted_out"),
+        Treatment(21408, "the account may not text this region", alarm=True),
+        Treatment(21612, "the provider has no route to this number", alarm=True),
+        Treatment(21608, "the trial account may not text this number", alarm=True),
+        Treatment(30034, "the sender is not registered with the carriers", alarm=True),
+    )
+}
+
+UNKNOWN_CODE = Treatment(0, "the provider gives a reason that is not known here", alarm=True)
+"""A code that is not in the table: taken as final for this attempt, the next channel is used, and it is alarmed."""
+
+RETRY_AFTER_SECONDS = 30.0
+"""How long a new attempt on the same address waits, before the time scale."""
+
+
+def treatment(code: int | None) -> Treatment:
+    """What to do about a definite failure with this code."""
+    if code is None:
+        return Treatment(0, "the provider gives no reason")
+    return TREATMENTS.get(code, UNKNOWN_CODE)
+
+
+def back_off(tries: int) -> float:
+    """Seconds to wait before a hand-over that was not taken is tried again: half a second, doubling to 20."""
+    return float(min(20.0, 0.5 * 2 ** min(tries, 10)))

@@ -1,0 +1,86 @@
+"""Send and cancel: one transaction that makes everybody's delivery and the job, or nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.matrix import Actor
+from app.bulletins import service as bulletins
+from app.deliveries import planning
+from app.incidents import service as incidents
+from app.incidents import timeline
+from app.kernel.db import notify
+from app.kernel.errors import Conflict
+from app.kernel.house import House
+from app.playbooks import service as playbooks
+
+DISPATCH_JOB = "deliveries.dispatch"
+BOARD_CHANNEL = "muster_board"
+
+
+async def send(
+    session: AsyncSession, house: House, actor: Actor, key: str, number: int
+) -> dict[str, Any]:
+    """Sends an approved bulletin to everybody in its audiences. A second send changes nothing.
+
+    Raises Conflict before approval, after a newer bulletin, and for a closed incident.
+    """
+    incident = await incidents.get(session, key, lock=True)
+    bulletin = await bulletins.get(session, incident["id"], number, lock=True)
+    if bulletin["state"] == "sent" or (bulletin["state"] == "cancelled" and bulletin["sent_at"] is not None):
+        return await bulletins.show(session, house, incident, bulletin)
+    _refuse(incident, bulletin)
+    newer = [b["number"] for b in await bulletins.of_incident(session, incident["id"]) if b["sent_at"]]
+    if newer and max(newer) > number:
+        raise Conflict(f"Bulletin {max(newer)} has gone out already, so {number} is out of date; write a new one.")
+    playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
+    now = house.clock.now()
+    steps = [
+        (channel, seconds / house.time_scale) for channel, seconds in bulletins.ladder(playbook, incident["severity"])
+    ]
+    specs = bulletins.audience_specs(playbook, bulletin["audiences"], bulletin["facts"])
+    total = await planning.plan(
+        session, bulletin=bulletin, specs=specs, steps=steps, channels=house.channels, countries=house.countries, now=now
+    )
+    if not total:
+        raise Conflict("Nobody would get this bulletin: import people first, or choose other audiences.")
+    replaced = await planning.replace_earlier(
+        session, incident_id=incident["id"], bulletin=bulletin, everybody=bulletin["stage"] == "resolved", now=now
+    )
+    await bulletins.mark_sent(session, bulletin["id"], by=actor.account_id, now=now)
+    await incidents.adopt_facts(session, incident["id"], bulletin["facts"])
+    await timeline.note(
+        session, key=key, at=now, actor=actor.label, kind="bulletin_sent",
+        data={"bulletin": number, "stage": bulletin["stage"], "recipients": total, "replaced": replaced},
+    )  # fmt: skip
+    await house.jobs.defer(session, DISPATCH_JOB, bulletin_id=bulletin["id"])
+    await notify(session, BOARD_CHANNEL, str(bulletin["id"]))
+    return await bulletins.show(session, house, incident, await bulletins.get(session, incident["id"], number))
+
+
+def _refuse(incident: RowMapping, bulletin: RowMapping) -> None:
+    number = bulletin["number"]
+    if bulletin["state"] == "cancelled":
+        raise Conflict(f"Bulletin {number} was cancelled; write a new one.")
+    if incident["closed_at"] is not None:
+        raise Conflict(f"{incident['key']} is closed; nothing more can be sent under it.")
+    if bulletin["state"] != "approved":
+        raise Conflict(f"Bulletin {number} is not approved yet; approve it first.")
+
+
+async def cancel(session: AsyncSession, house: House, actor: Actor, key: str, number: int) -> dict[str, Any]:
+    """Stops what has not been handed over. What people already have stays with them, and their answers count."""
+    incident = await incidents.get(session, key, lock=True)
+    bulletin = await bulletins.get(session, incident["id"], number, lock=True)
+    now = house.clock.now()
+    if await bulletins.mark_cancelled(session, bulletin["id"], now=now):
+        stopped = await planning.stop(session, bulletin["id"], reason="cancelled", now=now)
+        await timeline.note(
+            session, key=key, at=now, actor=actor.label, kind="bulletin_cancelled",
+            data={"bulletin": number, "stopped": stopped},
+        )  # fmt: skip
+        await notify(session, BOARD_CHANNEL, str(bulletin["id"]))
+    return await bulletins.show(session, house, incident, await bulletins.get(session, incident["id"], number))

@@ -1,0 +1,67 @@
+"""People over HTTP: who is in the directory, and taking over the HR export."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from app.access.api import HouseDep, Reader, SessionDep, allow
+from app.access.matrix import Action, Actor
+from app.directory import service
+from app.kernel.errors import FieldError, Invalid, UnsupportedMedia
+from app.web.inputs import Text
+from app.web.problems import problem_responses
+
+router = APIRouter(prefix="/api/v1/people", tags=["people"])
+
+Importer = Annotated[Actor, Depends(allow(Action.IMPORT_PEOPLE))]
+
+
+@router.get("", summary="People", responses=problem_responses())
+async def people(
+    actor: Reader,
+    session: SessionDep,
+    department: Annotated[Text | None, Query(description="The department's name")] = None,
+    site: Annotated[Text | None, Query(description="The site's name")] = None,
+    active: Annotated[bool | None, Query(description="Only those who are here (true) or have left (false)")] = None,
+    q: Annotated[Text | None, Query(max_length=200, description="In the name, id or title")] = None,
+    cursor: Annotated[Text | None, Query(max_length=500)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> dict[str, Any]:
+    items, next_cursor = await service.list_people(
+        session, department=department, site=site, active=active, q=q, cursor=cursor, limit=limit,
+        only_department=actor.department,
+    )  # fmt: skip
+    if not actor.may(Action.READ_ADDRESSES):
+        for item in items:
+            for point in item["contact_points"]:
+                point["address"] = service.mask(point["address"])
+    return {"items": items, "next_cursor": next_cursor}
+
+
+@router.post(
+    "/imports",
+    summary="Take over a people CSV",
+    responses=problem_responses(409, 413, 415),
+    openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def imports(
+    actor: Importer,
+    request: Request,
+    house: HouseDep,
+    country: Annotated[Text | None, Query(description="ISO code that national numbers are read with")] = None,
+    dry_run: bool = False,
+    complete: Annotated[bool, Query(description="The file is everybody: whoever is missing has left")] = False,
+    force: Annotated[bool, Query(description="Deactivate more than 20 people and 20 % all the same")] = False,
+) -> dict[str, Any]:
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind not in ("text/csv", "application/csv", "text/plain", "application/octet-stream"):
+        raise UnsupportedMedia("Send the file as text/csv.")
+    if country is not None and not (len(country) == 2 and country.isascii() and country.isalpha()):
+        raise Invalid("The import cannot be done.", [FieldError("country", "use an ISO code such as US or FR")])
+    report = await service.import_people(
+        house.db, house.clock, await request.body(), country=country.upper() if country else None, complete=complete,
+        force=force, dry_run=dry_run, actor=actor.label, progress=None,
+    )  # fmt: skip
+    return report.as_dict()

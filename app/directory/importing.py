@@ -1,0 +1,276 @@
+"""What each row of a people CSV comes to: staged for the database, kept with a warning, or rejected. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from app.directory.csv_source import COLUMNS, Row, read_table
+from app.directory.folding import fold
+from app.directory.numbers import ContactProblem, Number, known_country, read_email, read_number
+from app.kernel.errors import FieldError, Invalid
+
+Source = bytes | Path | Iterable[bytes]
+"""A whole file, a path to one, or its bytes in pieces of any size."""
+
+BATCH_ROWS = 2000
+MAX_ID = 100
+MAX_TEXT = 200
+MAX_KEY = 600
+"""Folding may lengthen a text; an index entry has to stay below PostgreSQL's 2.7 KB."""
+
+TRUE = frozenset({"true", "1", "yes"})
+FALSE = frozenset({"false", "0", "no"})
+
+TEXTS = ("title", "site", "language", "time_zone", "shift")
+NUMBERS = ("mobile", "phone")
+
+STAGED = (
+    ("line", "integer"), ("employee_id", "text"), ("name", "text"), ("department", "text"), ("department_key", "text"),
+    ("manager", "text"), ("active", "boolean"), *((name, "text") for name in TEXTS),
+    ("mobile", "text"), ("mobile_country", "text"), ("mobile_can_text", "boolean"),
+    ("phone", "text"), ("phone_country", "text"), ("phone_can_text", "boolean"), ("email", "text"),
+)  # fmt: skip
+"""Columns of the staging table. NULL means: keep what is known."""
+
+_ORDER = {name: place for place, name in enumerate(COLUMNS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing to know about the file. `line` is physical; `column` is empty when a whole row is meant."""
+
+    line: int
+    id: str
+    column: str
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"line": self.line, "id": self.id, "column": self.column, "reason": self.reason}
+
+    def place(self) -> tuple[int, int]:
+        return self.line, _ORDER.get(self.column, -1)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an import did, or on a dry run would do. Each person counts once, in the first that fits:
+    created, deactivated (was active, now is not), updated (a stored value changed), unchanged."""
+
+    created: int
+    updated: int
+    unchanged: int
+    deactivated: int
+    rejected: list[Issue]
+    warnings: list[Issue]
+    dry_run: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "created": self.created,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "deactivated": self.deactivated,
+            "rejected": [issue.as_dict() for issue in self.rejected],
+            "warnings": [issue.as_dict() for issue in self.warnings],
+            "dry_run": self.dry_run,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows ready for COPY in its text format, and how many rows of the file have been read so far."""
+
+    copy: bytes
+    rows_read: int
+
+
+@dataclass
+class Nameless:
+    """What rows without an id say about whom they mean, so that `complete` deactivates none of them."""
+
+    names: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+
+
+class Reading:
+    """One pass over one file. Its lists are complete once `batches` is used up."""
+
+    def __init__(self, source: Source, country: str | None) -> None:
+        self.country = read_country(country)
+        self.source = source
+        self.accepted = 0
+        self.rejected: list[Issue] = []
+        self.warnings: list[Issue] = []
+        self.dropped: list[Issue] = []
+        """Warnings about a number or address that cannot be used; whether another is known, only the database knows."""
+        self.rejected_ids: set[str] = set()
+        self.nameless = Nameless()
+        self._line_of: dict[str, int] = {}
+
+    def batches(self) -> Iterator[Batch]:
+        """Raises Invalid when the file as a whole cannot be trusted. CPU-bound: run it off the event loop."""
+        table = read_table(_pieces(self.source))
+        known = ", ".join(COLUMNS)
+        self.warnings += [
+            Issue(1, "", name, f'the column "{name}" is not known and was ignored; known are {known}')
+            for name in table.ignored
+        ]
+        rows_read = 0
+        rows = iter(table.rows)
+        while batch := list(islice(rows, BATCH_ROWS)):
+            rows_read += len(batch)
+            staged = [values for row in batch if (values := self._stage(row, table.width)) is not None]
+            self.accepted += len(staged)
+            yield Batch(_copy_text(staged), rows_read)
+
+    def _stage(self, row: Row, width: int) -> list[str | None] | None:
+        cells = row.cells
+        faults = self._faults(row, width)
+        employee_id = cells["id"]
+        if employee_id:
+            self._line_of.setdefault(employee_id, row.line)
+        if faults:
+            shown = _shown(employee_id, MAX_ID)
+            self.rejected += [Issue(row.line, shown, column, reason) for column, reason in faults]
+            self._protect(cells)
+            return None
+        manager = cells.get("manager_id") or None
+        if manager == employee_id:
+            self._warn(row, "manager_id", "names the person as their own manager; the manager was left out")
+            manager = None
+        active = cells.get("active", "").lower()
+        values: list[str | None] = [
+            str(row.line), employee_id, cells["name"], cells["department"], fold(cells["department"]),
+            manager, None if not active else "t" if active in TRUE else "f",
+        ]  # fmt: skip
+        values += [self._text(row, column) for column in TEXTS]
+        for column in NUMBERS:
+            number = self._number(row, column)
+            values += [number.e164, number.country, "t" if number.can_text else "f"] if number else [None, None, None]
+        values.append(self._email(row))
+        return values
+
+    def _faults(self, row: Row, width: int) -> list[tuple[str, str]]:
+        cells = row.cells
+        faults: list[tuple[str, str]] = []
+        employee_id = cells["id"]
+        if not employee_id:
+            faults.append(("id", "the id is blank; every person needs one"))
+        elif employee_id in self._line_of:
+            faults.append(("id", f"the id {_shown(employee_id)} is already on line {self._line_of[employee_id]}"))
+        elif len(employee_id) > MAX_ID:
+            faults.append(("id", f"the id is longer than {MAX_ID} characters"))
+        if row.width > width:
+            # Every cell after the extra one stands in the wrong column: nothing else of this row can be judged.
+            faults.append((
+                "", f"the row has {row.width} cells and the header {width}; "
+                "put quotation marks around a cell that holds the separator",
+            ))  # fmt: skip
+            return faults
+        for column in ("name", "department"):
+            if not fold(cells[column]):
+                faults.append((column, f"the {column} is blank; every person needs one"))
+            elif len(cells[column]) > MAX_TEXT or (column == "department" and len(fold(cells[column])) > MAX_KEY):
+                faults.append((column, f"the {column} is longer than {MAX_TEXT} characters"))
+        active = cells.get("active", "")
+        if active and active.lower() not in TRUE | FALSE:
+            faults.append(("active", f'"{_shown(active)}" is not readable; write true, false, yes, no, 1 or 0'))
+        return faults
+
+    def _protect(self, cells: dict[str, str]) -> None:
+        """A rejected row never deactivates anybody: remembers whom it means, by id or else by what it says."""
+        if cells["id"]:
+            self.rejected_ids.add(cells["id"])
+            return
+        if cells["name"]:
+            self.nameless.names.append(cells["name"])
+        for column in NUMBERS:
+            with suppress(ContactProblem):
+                self.nameless.addresses.append(read_number(cells.get(column, ""), self.country).e164)
+        with suppress(ContactProblem):
+            self.nameless.addresses.append(read_email(cells.get("email", "")))
+
+    def _warn(self, row: Row, column: str, reason: str) -> None:
+        self.warnings.append(Issue(row.line, row.cells["id"], column, reason))
+
+    def _text(self, row: Row, column: str) -> str | None:
+        value = row.cells.get(column)
+        if value and len(value) > MAX_TEXT:
+            self._warn(row, column, f"the {column} is longer than {MAX_TEXT} characters and was left out")
+            return None
+        return value or None
+
+    def _number(self, row: Row, column: str) -> Number | None:
+        value = row.cells.get(column)
+        if not value:
+            return None
+        try:
+            number = read_number(value, self.country)
+        except ContactProblem as problem:
+            self._drop(row, column, value, problem)
+            return None
+        if not number.valid:
+            plan = f"the numbering plan of {number.country}"
+            self._warn(row, column, f'"{_shown(value)}" is outside {plan}; it is used all the same')
+        return number
+
+    def _email(self, row: Row) -> str | None:
+        value = row.cells.get("email")
+        if not value:
+            return None
+        try:
+            return read_email(value)
+        except ContactProblem as problem:
+            self._drop(row, "email", value, problem)
+            return None
+
+    def _drop(self, row: Row, column: str, value: str, problem: ContactProblem) -> None:
+        self.dropped.append(Issue(row.line, row.cells["id"], column, f'"{_shown(value)}" {problem.reason}'))
+
+
+def read_country(country: str | None) -> str | None:
+    """The ISO code in upper case. Raises Invalid for one whose national numbers cannot be read."""
+    if country is None or not country.strip():
+        return None
+    code = country.strip().upper()
+    if known_country(code):
+        return code
+    hint = "the United Kingdom is GB" if code == "UK" else "such as US, GB, DE or FR"
+    raise Invalid(
+        "The country is not known.", [FieldError("country", f"give its two-letter ISO code, {hint}")]
+    )  # fmt: skip
+
+
+def _pieces(source: Source) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        yield source
+    elif isinstance(source, Path):
+        try:
+            with source.open("rb") as file:
+                while piece := file.read(1 << 18):
+                    yield piece
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise Invalid(
+                "The file cannot be read.", [FieldError("file", f"{source.name}: {reason}")]
+            ) from None  # fmt: skip
+    else:
+        yield from source
+
+
+def _shown(text: str, most: int = 40) -> str:
+    return text if len(text) <= most else text[:most] + "..."
+
+
+_COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _copy_text(rows: Iterable[list[str | None]]) -> bytes:
+    return "".join(
+        "\t".join("\\N" if value is None else value.translate(_COPY_ESCAPES) for value in row) + "\n" for row in rows
+    ).encode()

@@ -1,0 +1,208 @@
+"""SQL of the people import: rows go into a staging table by COPY, then a handful of set-based statements merge them.
+
+Everything happens in the caller's transaction; the staging tables vanish with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.directory.importing import STAGED, TEXTS, Nameless
+from app.kernel.db import driver_connection, row, rows, run
+
+_IMPORT_LOCK = 727472002
+"""Advisory lock: one import at a time. Taken after staging, so that reading a file holds up nobody."""
+
+_STAGED_NAMES = ", ".join(name for name, _ in STAGED)
+
+
+@dataclass(frozen=True)
+class Counts:
+    created: int
+    updated: int
+    deactivated: int
+
+
+async def open_staging(session: AsyncSession) -> None:
+    # Reading a large file pauses between statements for longer than a request may, and the merge may take longer.
+    await run(session, "SET LOCAL statement_timeout = '10min'")
+    await run(session, "SET LOCAL idle_in_transaction_session_timeout = '10min'")
+    columns = ", ".join(f"{name} {kind}" for name, kind in STAGED)
+    await run(session, f"CREATE TEMP TABLE people_import ({columns}) ON COMMIT DROP")
+    await run(session, "CREATE TEMP TABLE people_created (person_id bigint PRIMARY KEY) ON COMMIT DROP")
+    await run(session, "CREATE TEMP TABLE people_touched (person_id bigint PRIMARY KEY) ON COMMIT DROP")
+
+
+async def stage(session: AsyncSession, copy_text: bytes) -> None:
+    """Appends rows in COPY's text format."""
+    connection = await driver_connection(session)
+    async with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY people_import ({_STAGED_NAMES}) FROM STDIN") as copy,
+    ):
+        await copy.write(copy_text)
+
+
+async def lock(session: AsyncSession) -> None:
+    """Waits for an import that runs now, and gives the planner the staged rows' true number."""
+    await run(session, "SELECT pg_advisory_xact_lock(:key)", {"key": _IMPORT_LOCK})
+    await run(session, "ANALYZE people_import")
+
+
+async def active_count(session: AsyncSession) -> int:
+    found = await row(session, "SELECT count(*) AS n FROM person WHERE active")
+    assert found
+    return int(found["n"])
+
+
+_MISSING = """
+  FROM person p
+  WHERE p.active
+    AND NOT EXISTS (SELECT FROM people_import i WHERE i.employee_id = p.employee_id)
+    AND NOT EXISTS (SELECT FROM unnest(CAST(:ids AS text[])) AS seen(id) WHERE seen.id = p.employee_id)
+    AND NOT EXISTS (SELECT FROM unnest(CAST(:names AS text[])) AS seen(name) WHERE lower(seen.name) = lower(p.name))
+    AND NOT EXISTS (
+      SELECT FROM contact_point c WHERE c.person_id = p.id AND c.address = ANY(CAST(:addresses AS text[])))
+"""
+"""Active people whom the file does not mention: not by an id, rejected or not, nor by a row without an id."""
+
+
+def _seen(rejected_ids: Sequence[str], nameless: Nameless) -> dict[str, list[str]]:
+    return {"ids": list(rejected_ids), "names": nameless.names, "addresses": nameless.addresses}
+
+
+async def missing_count(session: AsyncSession, rejected_ids: Sequence[str], nameless: Nameless) -> int:
+    found = await row(session, f"SELECT count(*) AS n {_MISSING}", _seen(rejected_ids, nameless))
+    assert found
+    return int(found["n"])
+
+
+async def deactivate_missing(
+    session: AsyncSession, rejected_ids: Sequence[str], nameless: Nameless, now: datetime
+) -> int:
+    return await run(
+        session,
+        f"""UPDATE person SET active = false, left_at = :now, updated_at = :now
+            WHERE id IN (SELECT p.id {_MISSING})""",
+        {**_seen(rejected_ids, nameless), "now": now},
+    )
+
+
+async def merge(session: AsyncSession, now: datetime) -> Counts:
+    """Brings departments, people, contact points and managers to what the staged rows say, changing nothing else."""
+    await run(
+        session,
+        """INSERT INTO department (name, key)
+           SELECT DISTINCT ON (department_key) department, department_key FROM people_import i
+           WHERE NOT EXISTS (SELECT FROM department d WHERE d.key = i.department_key)
+           ORDER BY department_key, line
+           ON CONFLICT (key) DO NOTHING""",
+    )
+    created = await run(session, _CREATE, {"now": now})
+    await run(session, "ANALYZE people_created")
+    await run(session, _CONTACT_POINTS)
+    changed = await row(session, _UPDATE, {"now": now})
+    assert changed
+    return Counts(created=created, updated=int(changed["updated"]), deactivated=int(changed["deactivated"]))
+
+
+_CREATE = f"""
+WITH fresh AS (
+  INSERT INTO person (employee_id, name, department_id, {", ".join(TEXTS)}, active, left_at, created_at, updated_at)
+  SELECT i.employee_id, i.name, d.id, {", ".join(f"i.{name}" for name in TEXTS)}, coalesce(i.active, true),
+         CASE WHEN NOT i.active THEN CAST(:now AS timestamptz) END, :now, :now
+  FROM people_import i JOIN department d ON d.key = i.department_key
+  WHERE NOT EXISTS (SELECT FROM person p WHERE p.employee_id = i.employee_id)
+  ORDER BY i.line
+  RETURNING id
+)
+INSERT INTO people_created SELECT id FROM fresh
+"""
+
+# An address that stays keeps its row, and so its id; one that changes is another address, without suppression.
+_CONTACT_POINTS = """
+WITH wanted AS (
+  SELECT p.id AS person_id, c.*
+  FROM people_import i
+  JOIN person p ON p.employee_id = i.employee_id
+  CROSS JOIN LATERAL (VALUES
+    ('mobile', 0, i.mobile, i.mobile_country, i.mobile_can_text),
+    ('phone', 1, i.phone, i.phone_country, i.phone_can_text),
+    ('email', 2, i.email, NULL, false)
+  ) AS c (kind, position, address, country, can_text)
+  WHERE c.address IS NOT NULL
+), merged AS (
+  INSERT INTO contact_point AS c (person_id, kind, position, address, country, can_text)
+  SELECT person_id, kind, position, address, country, can_text FROM wanted w
+  WHERE NOT EXISTS (
+    SELECT FROM contact_point h
+    WHERE h.person_id = w.person_id AND h.kind = w.kind AND h.position = w.position AND h.address = w.address
+      AND h.country IS NOT DISTINCT FROM w.country AND h.can_text = w.can_text)
+  ORDER BY person_id, position
+  ON CONFLICT (person_id, kind) DO UPDATE
+    SET position = excluded.position, address = excluded.address, country = excluded.country,
+        can_text = excluded.can_text
+  RETURNING c.person_id
+)
+INSERT INTO people_touched
+SELECT DISTINCT person_id FROM merged
+WHERE NOT EXISTS (SELECT FROM people_created n WHERE n.person_id = merged.person_id)
+"""
+
+# One pass over everybody in the file: new people get their manager here, known people whatever changed. Somebody
+# whose contact points alone changed is in it too, for `updated_at` and the count.
+_UPDATE = f"""
+WITH wanted AS (
+  SELECT p.id, p.active AS was_active, n.person_id IS NOT NULL AS is_new, i.name, d.id AS department_id,
+         {", ".join(f"coalesce(i.{name}, p.{name}) AS {name}" for name in TEXTS)},
+         coalesce(m.id, p.manager_id) AS manager_id, coalesce(i.active, p.active) AS active
+  FROM people_import i
+  JOIN person p ON p.employee_id = i.employee_id
+  JOIN department d ON d.key = i.department_key
+  LEFT JOIN person m ON m.employee_id = i.manager
+  LEFT JOIN people_created n ON n.person_id = p.id
+  LEFT JOIN people_touched t ON t.person_id = p.id
+  WHERE t.person_id IS NOT NULL
+     OR (p.name, p.department_id, p.manager_id, p.active, {", ".join(f"p.{name}" for name in TEXTS)})
+        IS DISTINCT FROM
+        (i.name, d.id, coalesce(m.id, p.manager_id), coalesce(i.active, p.active),
+         {", ".join(f"coalesce(i.{name}, p.{name})" for name in TEXTS)})
+), changed AS (
+  UPDATE person p
+  SET name = w.name, department_id = w.department_id, manager_id = w.manager_id, active = w.active,
+      {", ".join(f"{name} = w.{name}" for name in TEXTS)}, updated_at = :now,
+      left_at = CASE WHEN w.active THEN NULL WHEN w.was_active THEN CAST(:now AS timestamptz) ELSE p.left_at END
+  FROM wanted w WHERE p.id = w.id
+  RETURNING w.is_new, w.was_active AND NOT w.active AS deactivated
+)
+SELECT count(*) FILTER (WHERE NOT is_new AND deactivated) AS deactivated,
+       count(*) FILTER (WHERE NOT is_new AND NOT deactivated) AS updated
+FROM changed
+"""
+
+
+async def unknown_managers(session: AsyncSession) -> list[tuple[int, str, str, bool]]:
+    """After the merge: (line, employee id, the manager's id, whether another manager is known)."""
+    found = await rows(
+        session,
+        """SELECT i.line, i.employee_id, i.manager, p.manager_id IS NOT NULL AS kept
+           FROM people_import i JOIN person p ON p.employee_id = i.employee_id
+           WHERE i.manager IS NOT NULL AND NOT EXISTS (SELECT FROM person m WHERE m.employee_id = i.manager)
+           ORDER BY i.line""",
+    )
+    return [(entry["line"], entry["employee_id"], entry["manager"], entry["kept"]) for entry in found]
+
+
+async def known_contact_kinds(session: AsyncSession, employee_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Which of these people have a contact point of which kind: (employee id, kind)."""
+    found = await rows(
+        session,
+        """SELECT p.employee_id, c.kind FROM person p JOIN contact_point c ON c.person_id = p.id
+           WHERE p.employee_id = ANY(CAST(:ids AS text[]))""",
+        {"ids": list(employee_ids)},
+    )
+    return {(entry["employee_id"], entry["kind"]) for entry in found}

@@ -1,0 +1,205 @@
+"""Reads what people write into contact columns: telephone numbers into E.164, mail addresses into their plain form."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
+
+MAX_ADDRESS = 254
+"""RFC 5321: the longest mail address that fits a path."""
+
+_MAX_NUMBER_TEXT = 60
+
+_CANNOT_TEXT = frozenset({
+    PhoneNumberType.FIXED_LINE, PhoneNumberType.TOLL_FREE, PhoneNumberType.PREMIUM_RATE,
+    PhoneNumberType.SHARED_COST, PhoneNumberType.UAN, PhoneNumberType.VOICEMAIL,
+})  # fmt: skip
+"""Kinds that no person's text messages arrive at. North America does not tell fixed lines from mobiles and much of
+VoIP takes texts, so both stay textable; the carrier's own refusal (30006, 21614) then marks the number."""
+
+# Direction marks and zero-width signs that phones and web pages copy along with a number.
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
+_LABEL = re.compile(r"^(?:tel|telephone|phone|mobile|mob|cell|m|t|p)(?:\s*[.:]\s*|\s+)(?=[+(\d])", re.IGNORECASE)
+_EXTENSION = re.compile(r"(?:(?:\bext|\bextn|\bextension|\bposte|\banexo|\bx|\dx)[\s.:=]*|[#,;]\s*)\d", re.IGNORECASE)
+_EXPONENT = re.compile(r"^[+-]?\d+(?:[.,]\d+)?e\+?\d+$", re.IGNORECASE)
+_SHAPE = re.compile(r"^[(\[]?\+?[\s(\[]*\d[\d\s().\[\]/~\u2010-\u2015\u2212-]*$")
+
+
+class ContactProblem(ValueError):
+    """Why a text is no usable number or address: `reason` follows the quoted text, as in `"n/a" is not ...`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NumberProblem(ContactProblem):
+    """Why a text is no usable telephone number."""
+
+
+class EmailProblem(ContactProblem):
+    """Why a text is no usable mail address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A telephone number. `country` is an ISO code (`001` for numbers of no country).
+
+    `valid` is false for a number of the right length that its numbering plan does not contain: it is used all the
+    same, because plans change faster than software does.
+    """
+
+    e164: str
+    country: str
+    can_text: bool
+    valid: bool
+
+
+def known_country(code: str) -> bool:
+    """Whether `code` (upper-case ISO) is a country whose national numbers can be read."""
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
+@lru_cache(maxsize=4096)  # one shop's number stands beside everybody who works there
+def read_number(text: str, country: str | None) -> Number:
+    """Reads an international number, or a national one of `country` (upper-case ISO code, or None).
+
+    Raises NumberProblem when nothing can be dialled: no number, too short or long, an extension, two numbers.
+    """
+    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip()
+    if not plain:
+        raise NumberProblem("is blank")
+    if len(plain) > _MAX_NUMBER_TEXT:
+        raise NumberProblem("is too long for a phone number")
+    plain = _LABEL.sub("", plain)
+    if _EXPONENT.match(plain):
+        raise NumberProblem("was rounded by a spreadsheet; store the column as text and export it again")
+    if not _SHAPE.match(plain):
+        if any(sign.isdigit() for sign in plain) and _EXTENSION.search(plain):
+            raise NumberProblem("has an extension, which cannot be dialled for a message; give the direct number")
+        raise NumberProblem("is not a phone number")
+    return _choose(plain, country)
+
+
+def _choose(plain: str, country: str | None) -> Number:
+    # `00` is how most of the world dials `+`. Tried second: in some countries it begins a national number.
+    spellings = [plain]
+    if plain.startswith("00"):
+        spellings.append("+" + plain[2:])
+    usable: list[PhoneNumber] = []
+    problem = NumberProblem("is not a phone number")
+    for spelling in spellings:
+        try:
+            number = phonenumbers.parse(spelling, country)
+        except NumberParseException as error:
+            problem = NumberProblem(_why_unreadable(error, plain, country))
+            continue
+        possible = phonenumbers.is_possible_number_with_reason(number)
+        if possible != ValidationResult.IS_POSSIBLE:
+            problem = NumberProblem(_why_impossible(possible))
+            continue
+        kind = phonenumbers.number_type(number)
+        if kind != PhoneNumberType.UNKNOWN:
+            return _number(number, kind, country)
+        usable.append(number)
+    if not usable:
+        raise problem
+    return _number(usable[0], PhoneNumberType.UNKNOWN, country)
+
+
+def _number(number: PhoneNumber, kind: int, country: str | None) -> Number:
+    region = phonenumbers.region_code_for_number(number)
+    if region is None:
+        # Outside its plan, and several countries share the prefix: ours if it is one of them, else the main one.
+        sharing = phonenumbers.region_codes_for_country_code(number.country_code or 0)
+        region = country if country in sharing else sharing[0] if sharing else "001"
+    return Number(
+        e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
+        country=region,
+        can_text=kind not in _CANNOT_TEXT,
+        valid=kind != PhoneNumberType.UNKNOWN,
+    )
+
+
+def _why_unreadable(error: NumberParseException, plain: str, country: str | None) -> str:
+    if error.error_type == NumberParseException.INVALID_COUNTRY_CODE:
+        if country is None and not plain.startswith(("+", "(+", "00")):
+            return "has no country code; write it with + and the country code, or name the country of the file"
+        return "begins with a country code that does not exist"
+    if error.error_type == NumberParseException.TOO_LONG:
+        return "is too long for a phone number"
+    return "is too short for a phone number"
+
+
+def _why_impossible(result: int) -> str:
+    match result:
+        case ValidationResult.TOO_LONG:
+            return "is too long for a phone number; give one number a cell, with + and the country code if it is abroad"
+        case ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
+            return "lacks its area code"
+        case ValidationResult.INVALID_COUNTRY_CODE:
+            return "begins with a country code that does not exist"
+        case ValidationResult.INVALID_LENGTH:
+            return "has the wrong number of digits for a phone number of its country"
+        case _:
+            return "is too short for a phone number"
+
+
+_LOCAL = re.compile(r"^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*$")
+_DOMAIN_LABEL = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+
+
+def read_email(text: str) -> str:
+    """The address in lower case, an internationalised domain in its ASCII form (`xn--...`), which any server takes.
+
+    Raises EmailProblem for everything that a mail server would refuse, and for anything that could end a header.
+    """
+    # NFKC makes a full-width address plain before it is judged, so that nothing becomes a special sign afterwards.
+    plain = unicodedata.normalize("NFKC", text).strip().lower()
+    if not plain:
+        raise EmailProblem("is blank")
+    if " " in plain or not plain.isprintable():  # every other space is not printable
+        raise EmailProblem("is not an email address: it holds a space or a control character")
+    local, at, domain = plain.partition("@")
+    if not at or "@" in domain:
+        raise EmailProblem("is not an email address: it needs exactly one @")
+    if not local.isascii():
+        raise EmailProblem("cannot be used: many mail servers refuse accented letters before the @")
+    if not _LOCAL.match(local) or len(local) > 64:
+        raise EmailProblem("is not an email address: the part before the @ cannot be right")
+    labels = [_ascii_label(label) for label in domain.split(".")]
+    if len(labels) < 2:
+        raise EmailProblem("is not an email address: the part after the @ needs a dot, as in example.com")
+    if labels[-1].isdigit() or not all(_DOMAIN_LABEL.match(label) for label in labels):
+        raise EmailProblem("is not an email address: the part after the @ is no domain name")
+    address = f"{local}@{'.'.join(labels)}"
+    if len(address) > MAX_ADDRESS:
+        raise EmailProblem(f"is longer than the {MAX_ADDRESS} characters an email address may have")
+    return address
+
+
+def _ascii_label(label: str) -> str:
+    if label.isascii():
+        return label
+    # IDNA 2008, which Python's own codec is not: that one would send mail for straße.example to strasse.example.
+    if not all(sign == "-" or unicodedata.category(sign)[0] in "LM" or sign.isdecimal() for sign in label):
+        return ""
+    return "xn--" + label.encode("punycode").decode("ascii")
+
+
+def mask(address: str) -> str:
+    """The address as it may be shown to those who need not know it: `+1 *** *** 0154`, `j***@example.com`."""
+    local, at, domain = address.partition("@")
+    if at:
+        return f"{local[:1]}***@{domain}"
+    try:
+        number = phonenumbers.parse(address, None)
+    except NumberParseException:
+        return "***"
+    national = phonenumbers.national_significant_number(number)
+    return f"+{number.country_code} *** *** {national[-4:] if len(national) > 7 else national[-2:]}"

@@ -1,0 +1,147 @@
+"""SQL of the directory, the import's apart (`merge.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.directory.audiences import route_parameters, why_unreachable_sql
+from app.directory.folding import fold, fold_sql
+from app.kernel.db import row, rows, run
+
+_PERSON = """
+  SELECT p.id AS person_id, p.employee_id AS id, p.name, d.name AS department, p.title, p.site,
+         m.employee_id AS manager_id, p.language, p.time_zone, p.shift, p.active
+  FROM person p JOIN department d ON d.id = p.department_id LEFT JOIN person m ON m.id = p.manager_id
+"""
+
+_WITH_CONTACT_POINTS = """
+SELECT page.*, (
+  SELECT coalesce(jsonb_agg(jsonb_build_object(
+      'kind', c.kind, 'address', c.address, 'country', c.country, 'suppressed', (
+        SELECT coalesce(jsonb_agg(DISTINCT s.reason), '[]') FROM suppression s WHERE s.address = c.address)
+    ) ORDER BY c.position), '[]')
+  FROM contact_point c WHERE c.person_id = page.person_id
+) AS contact_points
+FROM page ORDER BY page.id
+"""
+
+# `!` escapes: it reads the same in every language that this text passes through.
+_LIKE = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
+
+
+async def people(
+    session: AsyncSession,
+    *, department: str | None, site: str | None, active: bool | None, q: str | None,
+    only_department: str | None, after: str | None, limit: int,
+) -> list[RowMapping]:  # fmt: skip
+    """At most `limit` people in the order of the employer's id, from the one after `after`."""
+    conditions, parameters = ["true"], {"limit": limit}
+    wanted: dict[str, tuple[str, Any]] = {
+        "department": ("d.key = :department", department and fold(department)),
+        "only_department": ("d.key = :only_department", only_department and fold(only_department)),
+        "site": (f"{fold_sql('p.site')} = {fold_sql('CAST(:site AS text)')}", site),
+        "active": ("p.active = :active", active),
+        "after": ("p.employee_id > :after", after),
+        "q": (
+            "(p.name ILIKE :q ESCAPE '!' OR p.employee_id ILIKE :q ESCAPE '!' OR p.title ILIKE :q ESCAPE '!')",
+            f"%{q.strip().translate(_LIKE)}%" if q and q.strip() else None,
+        ),
+    }
+    for name, (condition, value) in wanted.items():
+        if value is not None:
+            conditions.append(condition)
+            parameters[name] = value
+    sql = f"""WITH page AS ({_PERSON} WHERE {" AND ".join(conditions)} ORDER BY p.employee_id LIMIT :limit)
+              {_WITH_CONTACT_POINTS}"""
+    return list(await rows(session, sql, parameters))
+
+
+async def person(session: AsyncSession, employee_id: str) -> RowMapping | None:
+    return await row(
+        session,
+        f"WITH page AS ({_PERSON} WHERE p.employee_id = :employee_id) {_WITH_CONTACT_POINTS}",
+        {"employee_id": employee_id},
+    )
+
+
+async def people_at(session: AsyncSession, address: str) -> list[RowMapping]:
+    return list(
+        await rows(
+            session,
+            """SELECT p.id AS person_id, p.employee_id AS id, p.name, d.name AS department, min(c.kind) AS kind
+               FROM contact_point c JOIN person p ON p.id = c.person_id JOIN department d ON d.id = p.department_id
+               WHERE c.address = :address AND c.kind IN ('mobile', 'phone') AND p.active
+               GROUP BY p.id, d.id ORDER BY p.id""",
+            {"address": address},
+        )
+    )
+
+
+async def suppress(session: AsyncSession, address: str, channel: str, reason: str, at: datetime) -> bool:
+    return bool(
+        await run(
+            session,
+            """INSERT INTO suppression (address, channel, reason, since) VALUES (:address, :channel, :reason, :at)
+               ON CONFLICT (address, channel, reason) DO NOTHING""",
+            {"address": address, "channel": channel, "reason": reason, "at": at},
+        )
+    )
+
+
+async def lift(session: AsyncSession, address: str, channel: str, reason: str) -> bool:
+    return bool(
+        await run(
+            session,
+            "DELETE FROM suppression WHERE address = :address AND channel = :channel AND reason = :reason",
+            {"address": address, "channel": channel, "reason": reason},
+        )
+    )
+
+
+async def sites(session: AsyncSession) -> dict[str, int]:
+    found = await rows(
+        session,
+        """SELECT site, count(*) FILTER (WHERE active) AS n FROM person
+           WHERE site IS NOT NULL GROUP BY site ORDER BY site""",
+    )
+    return {entry["site"]: entry["n"] for entry in found}
+
+
+async def departments(session: AsyncSession) -> dict[str, int]:
+    found = await rows(
+        session,
+        """SELECT d.name, count(p.id) AS n FROM department d
+           LEFT JOIN person p ON p.department_id = d.id AND p.active GROUP BY d.id ORDER BY d.name""",
+    )
+    return {entry["name"]: entry["n"] for entry in found}
+
+
+async def countries(session: AsyncSession) -> dict[str, int]:
+    found = await rows(
+        session,
+        """SELECT c.country, count(*) AS n FROM contact_point c JOIN person p ON p.id = c.person_id
+           WHERE p.active AND c.country IS NOT NULL GROUP BY c.country ORDER BY n DESC, c.country""",
+    )
+    return {entry["country"]: entry["n"] for entry in found}
+
+
+async def unreachable(
+    session: AsyncSession, *, channels: Sequence[str], allowed: Sequence[str] | None, department: str | None
+) -> list[RowMapping]:
+    return list(
+        await rows(
+            session,
+            f"""SELECT p.id AS person_id, p.employee_id AS id, p.name, d.name AS department, why.reason
+                FROM ({why_unreachable_sql()}) AS why
+                JOIN person p ON p.id = why.person_id AND p.active
+                JOIN department d ON d.id = p.department_id
+                WHERE CAST(:department AS text) IS NULL OR d.key = :department
+                ORDER BY p.employee_id""",
+            {**route_parameters(channels, allowed), "department": None if department is None else fold(department)},
+        )
+    )

@@ -1,0 +1,208 @@
+"""What the directory does for the other rooms: imports people, finds them, and knows which addresses not to use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.directory import merge, repository
+from app.directory.folding import fold
+from app.directory.importing import Issue, Reading, Report, Source
+from app.directory.numbers import mask
+from app.kernel import audit
+from app.kernel.clock import Clock
+from app.kernel.db import Database
+from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
+from app.web.inputs import clean_text, decode_cursor, encode_cursor
+
+__all__ = [
+    "countries", "departments", "get_person", "import_people", "lift", "list_people", "mask", "people_at", "sites",
+    "suppress", "unreachable_people",
+]  # fmt: skip
+
+MOST_MISSING = 20
+MOST_MISSING_SHARE = 0.20
+"""A file said to be everybody may deactivate this many people, or this share, without `force`."""
+
+MAX_PAGE = 1000
+
+
+class _DryRun(Exception):
+    """Ends a dry run's transaction without keeping anything."""
+
+
+async def import_people(
+    db: Database, clock: Clock, source: Source,
+    *, country: str | None = None, complete: bool = False, force: bool = False, dry_run: bool = False,
+    actor: str, progress: Callable[[int], None] | None = None,
+) -> Report:  # fmt: skip
+    """Imports one people CSV in one transaction; CONTRACT.md "People CSV" is its rule.
+
+    `country` is the ISO code that national numbers are read with. `complete` says that the file is everybody.
+    `progress` is called with the number of rows read so far. Raises Invalid for a file that cannot be trusted as a
+    whole, and Conflict when `complete` would deactivate more than 20 people and more than 20 %, unless `force`.
+    """
+    reading = Reading(source, country)
+    reports: list[Report] = []
+    try:
+        async with db.begin() as session:
+            await merge.open_staging(session)
+            batches = reading.batches()
+            # Reading numbers costs 0.1 ms a row: in a thread, so that this process goes on answering meanwhile.
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                await merge.stage(session, batch.copy)
+                if progress:
+                    progress(batch.rows_read)
+            report = await _merge(session, reading, clock, complete=complete, force=force, dry_run=dry_run)
+            reports.append(report)
+            if dry_run:
+                raise _DryRun
+            counts = {"created": report.created, "updated": report.updated, "unchanged": report.unchanged,
+                      "deactivated": report.deactivated, "rejected": len(report.rejected),
+                      "warnings": len(report.warnings), "complete": complete, "force": force}  # fmt: skip
+            await audit.append(
+                session, stream=audit.SYSTEM, at=clock.now(), actor=actor, kind="people.imported", data=counts
+            )
+    except _DryRun:
+        pass
+    return reports[0]
+
+
+async def _merge(
+    session: AsyncSession, reading: Reading, clock: Clock, *, complete: bool, force: bool, dry_run: bool
+) -> Report:
+    await merge.lock(session)
+    now = clock.now()
+    known = await merge.known_contact_kinds(session, sorted({issue.id for issue in reading.dropped}))
+    missing = 0
+    if complete:
+        missing = await _deactivate_missing(session, reading, now, force=force)
+    counts = await merge.merge(session, now)
+    warnings = reading.warnings + [_left_out(issue, known) for issue in reading.dropped]
+    for line, employee_id, manager, kept in await merge.unknown_managers(session):
+        what = "the known manager stays" if kept else "the manager was left out"
+        warnings.append(Issue(line, employee_id, "manager_id", f"nobody has the id {manager}; {what}"))
+    return Report(
+        created=counts.created,
+        updated=counts.updated,
+        unchanged=reading.accepted - counts.created - counts.updated - counts.deactivated,
+        deactivated=counts.deactivated + missing,
+        rejected=sorted(reading.rejected, key=Issue.place),
+        warnings=sorted(warnings, key=Issue.place),
+        dry_run=dry_run,
+    )
+
+
+async def _deactivate_missing(session: AsyncSession, reading: Reading, now: datetime, *, force: bool) -> int:
+    seen = sorted(reading.rejected_ids)
+    if not force:
+        active = await merge.active_count(session)
+        missing = await merge.missing_count(session, seen, reading.nameless)
+        if missing > MOST_MISSING and missing > MOST_MISSING_SHARE * active:
+            raise Conflict(
+                f"{missing:,} of {active:,} active people are missing from the file and would be deactivated. "
+                "If the file really is everybody, import it again with force.",
+                [FieldError("force", "say force to deactivate them all")],
+            )
+    return await merge.deactivate_missing(session, seen, reading.nameless, now)
+
+
+def _left_out(issue: Issue, known: set[tuple[str, str]]) -> Issue:
+    what = "address" if issue.column == "email" else "number"
+    end = f"the known {what} stays" if (issue.id, issue.column) in known else "it was left out"
+    return replace(issue, reason=f"{issue.reason}; {end}")
+
+
+async def list_people(
+    session: AsyncSession,
+    *, department: str | None = None, site: str | None = None, active: bool | None = None, q: str | None = None,
+    cursor: str | None = None, limit: int = 50, only_department: str | None = None,
+) -> tuple[list[dict[str, Any]], str | None]:  # fmt: skip
+    """(people in the order of the employer's id, the next cursor or None).
+
+    `q` is looked for in names, ids and titles, as written but in any case. `only_department` is what the asker may
+    see at most. Each person: `id` and `manager_id` (the employer's), `name`, `department`, `title`, `site`,
+    `language`, `time_zone`, `shift`, `active`, and `contact_points` in the order in which they are tried:
+    `kind`, `address`, `country`, `suppressed` (reasons). Raises Invalid for a cursor that is not ours.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise Invalid("The page size is out of range.", [FieldError("limit", f"give a number from 1 to {MAX_PAGE}")])
+    for field, value in (("department", department), ("site", site), ("q", q)):
+        _check_text(field, value)
+    found = await repository.people(
+        session, department=department, site=site, active=active, q=q,
+        only_department=only_department, after=decode_cursor(cursor), limit=limit + 1,
+    )  # fmt: skip
+    items = [_person(entry) for entry in found[:limit]]
+    return items, encode_cursor(items[-1]["id"]) if len(found) > limit else None
+
+
+async def get_person(
+    session: AsyncSession, employee_id: str, *, only_department: str | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """One person as `list_people` gives them. Raises NotFound, also for somebody of another department."""
+    _check_text("id", employee_id)
+    items = await repository.person(session, employee_id)
+    if items is None or (only_department is not None and fold(items["department"]) != fold(only_department)):
+        raise NotFound(f"Nobody has the id {employee_id[:100]}.")
+    return _person(items)
+
+
+def _person(entry: RowMapping) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != "person_id"}
+
+
+def _check_text(field: str, value: str | None) -> None:
+    try:
+        clean_text(value or "")
+    except ValueError as error:
+        raise Invalid("The input needs correcting.", [FieldError(field, str(error))]) from None
+
+
+async def people_at(session: AsyncSession, address: str) -> list[RowMapping]:
+    """Active people who have this number (E.164) as mobile or phone, in a steady order.
+
+    Each: `person_id` (our key), `id`, `name`, `department`, `kind`. More than one means a shared phone.
+    """
+    return await repository.people_at(session, address)
+
+
+async def suppress(session: AsyncSession, address: str, channel: str, reason: str, at: datetime) -> bool:
+    """Never use this address on this channel from now on; false when that was known. See `Suppression`."""
+    return await repository.suppress(session, address.lower(), channel, reason, at)
+
+
+async def lift(session: AsyncSession, address: str, channel: str, reason: str) -> bool:
+    """Ends a suppression; false when there was none."""
+    return await repository.lift(session, address.lower(), channel, reason)
+
+
+async def sites(session: AsyncSession) -> dict[str, int]:
+    """Every site that somebody belongs or belonged to -> how many active people."""
+    return await repository.sites(session)
+
+
+async def departments(session: AsyncSession) -> dict[str, int]:
+    """Every department by name -> how many active people."""
+    return await repository.departments(session)
+
+
+async def countries(session: AsyncSession) -> dict[str, int]:
+    """ISO code -> how many numbers of active people, the most first."""
+    return await repository.countries(session)
+
+
+async def unreachable_people(
+    session: AsyncSession, *, channels: Sequence[str], countries: Sequence[str] | None, department: str | None = None
+) -> list[RowMapping]:
+    """Active people whom no channel in `channels` can reach: `person_id`, `id`, `name`, `department`, `reason`.
+
+    `countries` (ISO codes, None for any) are those that may be texted and called.
+    """
+    return await repository.unreachable(session, channels=channels, allowed=countries, department=department)

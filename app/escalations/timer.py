@@ -1,0 +1,55 @@
+"""The timer: looks at whose next step is due and takes it. Any number of workers may run it; one acts at a time."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from app.deliveries import planning, sending, service
+from app.incidents import timeline
+from app.kernel.db import notify, row
+from app.kernel.house import House
+
+log = logging.getLogger("muster.timer")
+
+AT_A_TIME = 1000
+
+
+@dataclass
+class Timer:
+    house: House
+
+    async def step(self) -> int:
+        """Takes every step that is due now; returns how many people were moved on."""
+        moved = 0
+        while True:
+            done = await self._batch()
+            moved += done
+            if done < AT_A_TIME:
+                return moved
+
+    async def _batch(self) -> int:
+        now = self.house.clock.now()
+        async with self.house.db.begin() as session:
+            await service.stop_steps(session, now=now)
+            taken = await planning.take_due_steps(
+                session, channels=self.house.channels, countries=self.house.countries, now=now, limit=AT_A_TIME
+            )
+            for entry in taken:
+                await notify(session, sending.BOARD_CHANNEL, str(entry["bulletin_id"]))
+                if entry["channel"] is None:
+                    continue
+                named = await row(
+                    session,
+                    """SELECT i.key, b.number FROM bulletin b JOIN incident i ON i.id = b.incident_id
+                       WHERE b.id = :id""",
+                    {"id": entry["bulletin_id"]},
+                )
+                assert named
+                await timeline.note(
+                    session, key=named["key"], at=now, actor="system", kind="fallback",
+                    data={"bulletin": named["number"], "channel": entry["channel"], "people": entry["people"]},
+                )  # fmt: skip
+            if any(entry["channel"] for entry in taken):
+                await self.house.jobs.defer(session, sending.DISPATCH_JOB, bulletin_id=taken[0]["bulletin_id"])
+        return sum(entry["people"] for entry in taken)

@@ -1,0 +1,137 @@
+"""SQL of the incidents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.kernel.db import row, rows, run
+
+_SELECT = """
+  SELECT i.*, r.slug AS playbook, r.revision AS playbook_revision, r.title AS playbook_title,
+         a.name AS declared_by_name,
+         cp.employee_id AS commander_person_id, coalesce(cp.name, ca.name) AS commander_name,
+         ra.account_id AS commander_account_id, ra.assumed_at AS commander_since,
+         (SELECT count(*) FROM help_request h WHERE h.incident_id = i.id AND h.closed_at IS NULL) AS open_help
+  FROM incident i
+  JOIN playbook_revision r ON r.id = i.revision_id
+  JOIN account a ON a.id = i.declared_by
+  LEFT JOIN role_assignment ra ON ra.incident_id = i.id AND ra.role = 'incident_commander' AND ra.released_at IS NULL
+  LEFT JOIN person cp ON cp.id = ra.person_id
+  LEFT JOIN account ca ON ca.id = ra.account_id
+"""
+
+
+async def next_key(session: AsyncSession, year: int) -> str:
+    """The next incident key of the year; gapless, because the row stays locked until the declaration commits."""
+    found = await row(
+        session,
+        """INSERT INTO incident_number (year, last) VALUES (:year, 1)
+           ON CONFLICT (year) DO UPDATE SET last = incident_number.last + 1 RETURNING last""",
+        {"year": year},
+    )
+    assert found
+    return f"INC-{year}-{found['last']:04d}"
+
+
+async def insert(
+    session: AsyncSession,
+    *, key: str, revision_id: int, title: str, severity: str, facts: Mapping[str, Any], drill: bool, simulated: bool,
+    declared_by: int, now: datetime,
+) -> int:  # fmt: skip
+    found = await row(
+        session,
+        """INSERT INTO incident (key, revision_id, title, status, severity, facts, drill, simulated, declared_by,
+                                 declared_at)
+           VALUES (:key, :revision, :title, 'declared', :severity, CAST(:facts AS jsonb), :drill, :simulated, :by,
+                   :now) RETURNING id""",
+        {
+            "key": key, "revision": revision_id, "title": title, "severity": severity, "facts": json.dumps(facts),
+            "drill": drill, "simulated": simulated, "by": declared_by, "now": now,
+        },
+    )  # fmt: skip
+    assert found
+    return int(found["id"])
+
+
+async def by_key(session: AsyncSession, key: str, *, lock: bool = False) -> RowMapping | None:
+    return await row(session, f"{_SELECT} WHERE i.key = :key {'FOR UPDATE OF i' if lock else ''}", {"key": key})
+
+
+async def page(
+    session: AsyncSession, *, status: str | None, before: int | None, limit: int
+) -> Sequence[RowMapping]:
+    """Newest first. `status` may also be `open`."""
+    return await rows(
+        session,
+        f"""{_SELECT} WHERE (CAST(:before AS bigint) IS NULL OR i.id < :before)
+            AND (CAST(:status AS text) IS NULL OR i.status = :status OR (:status = 'open' AND i.closed_at IS NULL))
+            ORDER BY i.id DESC LIMIT :limit""",
+        {"before": before, "status": status, "limit": limit},
+    )
+
+
+async def change(
+    session: AsyncSession, incident_id: int, *, status: str, severity: str, now: datetime, resolved_at: datetime | None
+) -> None:
+    await run(
+        session,
+        """UPDATE incident SET status = :status, severity = :severity, resolved_at = :resolved,
+                  closed_at = CASE WHEN :status = 'closed' THEN CAST(:now AS timestamptz) END WHERE id = :id""",
+        {"status": status, "severity": severity, "now": now, "resolved": resolved_at, "id": incident_id},
+    )
+
+
+async def set_facts(session: AsyncSession, incident_id: int, facts: Mapping[str, Any]) -> None:
+    await run(
+        session,
+        "UPDATE incident SET facts = CAST(:facts AS jsonb) WHERE id = :id",
+        {"facts": json.dumps(facts), "id": incident_id},
+    )
+
+
+async def assign_commander(
+    session: AsyncSession, incident_id: int, *, person_id: int | None, account_id: int | None, now: datetime
+) -> None:
+    await run(
+        session,
+        """UPDATE role_assignment SET released_at = :now
+           WHERE incident_id = :id AND role = 'incident_commander' AND released_at IS NULL""",
+        {"id": incident_id, "now": now},
+    )
+    await run(
+        session,
+        """INSERT INTO role_assignment (incident_id, role, person_id, account_id, assumed_at)
+           VALUES (:id, 'incident_commander', :person, :account, :now)""",
+        {"id": incident_id, "person": person_id, "account": account_id, "now": now},
+    )
+
+
+async def add_note(session: AsyncSession, incident_id: int, text: str) -> int:
+    found = await row(
+        session,
+        "INSERT INTO incident_note (incident_id, text) VALUES (:id, :text) RETURNING id",
+        {"id": incident_id, "text": text},
+    )
+    assert found
+    return int(found["id"])
+
+
+async def notes(session: AsyncSession, incident_id: int) -> dict[int, str]:
+    found = await rows(session, "SELECT id, text FROM incident_note WHERE incident_id = :id", {"id": incident_id})
+    return {entry["id"]: entry["text"] for entry in found}
+
+
+async def person_names(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """(employer's id, name) by person."""
+    found = await rows(session, "SELECT id, employee_id, name FROM person WHERE id = ANY(:ids)", {"ids": list(ids)})
+    return {entry["id"]: (entry["employee_id"], entry["name"]) for entry in found}
+
+
+async def person(session: AsyncSession, employee_id: str) -> RowMapping | None:
+    return await row(session, "SELECT id, name, active FROM person WHERE employee_id = :id", {"id": employee_id})

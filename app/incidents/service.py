@@ -1,0 +1,218 @@
+"""Declaring an incident and steering it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.matrix import Actor
+from app.directory import service as directory
+from app.incidents import repository, timeline
+from app.incidents.lifecycle import CLOSED, OPEN_STATUSES, may_move
+from app.incidents.models import SEVERITIES
+from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
+from app.kernel.house import House
+from app.playbooks import facts as fact_rules
+from app.playbooks import service as playbooks
+from app.playbooks.schema import Playbook
+from app.web.inputs import iso
+
+MAX_TITLE = 120
+
+
+def show(incident: RowMapping | Mapping[str, Any]) -> dict[str, Any]:
+    """The incident as the API shows it."""
+    commander = None
+    if incident["commander_name"]:
+        commander = {"person_id": incident["commander_person_id"], "name": incident["commander_name"]}
+    return {
+        "key": incident["key"],
+        "title": incident["title"],
+        "status": incident["status"],
+        "severity": incident["severity"],
+        "playbook": incident["playbook"],
+        "playbook_revision": incident["playbook_revision"],
+        "facts": incident["facts"],
+        "drill": incident["drill"],
+        "simulated": incident["simulated"],
+        "commander": commander,
+        "declared_by": incident["declared_by_name"],
+        "declared_at": iso(incident["declared_at"]),
+        "resolved_at": iso(incident["resolved_at"]),
+        "closed_at": iso(incident["closed_at"]),
+        "open_help_requests": incident["open_help"],
+    }
+
+
+async def get(session: AsyncSession, key: str, *, lock: bool = False) -> RowMapping:
+    """The incident's row with its playbook and commander. Raises NotFound."""
+    found = await repository.by_key(session, key, lock=lock)
+    if found is None:
+        raise NotFound(f"No incident has the key {key[:40]!r}. Keys look like INC-2026-0001.")
+    return found
+
+
+async def declare(
+    session: AsyncSession,
+    house: House,
+    actor: Actor,
+    *,
+    slug: str,
+    severity: str | None,
+    title: str | None,
+    facts: Mapping[str, Any],
+    drill: bool,
+    commander: str | None = None,
+) -> dict[str, Any]:
+    """Declares an incident under the playbook's current revision. Raises Invalid naming everything that is wrong."""
+    try:
+        revision = await playbooks.current(session, slug)
+    except NotFound as error:
+        raise Invalid("The incident cannot be declared.", [FieldError("playbook", error.detail)]) from None
+    playbook = revision.playbook
+    errors: list[FieldError] = []
+    severity = severity or playbook.default_severity
+    if severity not in SEVERITIES:
+        errors.append(FieldError("severity", f"{severity!r} is no severity; use one of {', '.join(SEVERITIES)}"))
+    now = house.clock.now()
+    clean, problems = fact_rules.validate_facts(
+        playbook, facts, sites=list(await directory.sites(session)), now=now
+    )
+    errors += [FieldError(f"facts.{problem.name}", problem.what) for problem in problems]
+    if title is not None and not (title := " ".join(title.split())):
+        errors.append(FieldError("title", "is blank; leave it out for a sensible default"))
+    if title and len(title) > MAX_TITLE:
+        errors.append(FieldError("title", f"has {len(title)} characters; use at most {MAX_TITLE}"))
+    person_id, account_id = await _commander(session, actor, commander, errors)
+    if errors:
+        raise Invalid("The incident cannot be declared.", errors)
+    key = await repository.next_key(session, now.astimezone(house.zone).year)
+    incident_id = await repository.insert(
+        session,
+        key=key,
+        revision_id=revision.id,
+        title=title or default_title(playbook, clean),
+        severity=severity,
+        facts=clean,
+        drill=drill,
+        simulated=house.simulated,
+        declared_by=actor.account_id,
+        now=now,
+    )
+    await repository.assign_commander(session, incident_id, person_id=person_id, account_id=account_id, now=now)
+    await timeline.note(
+        session,
+        key=key,
+        at=now,
+        actor=actor.label,
+        kind="declared",
+        data={"severity": severity, "playbook": slug, "revision": revision.revision, "drill": drill},
+    )
+    return show(await get(session, key))
+
+
+def default_title(playbook: Playbook, facts: Mapping[str, Any]) -> str:
+    """The playbook's title with the first short fact: enough to tell two incidents apart."""
+    for name, fact in playbook.facts.items():
+        if fact.type == "text" and isinstance(facts.get(name), str):
+            return f"{playbook.title}: {facts[name]}"[:MAX_TITLE]
+    return playbook.title[:MAX_TITLE]
+
+
+async def _commander(
+    session: AsyncSession, actor: Actor, wanted: str | None, errors: list[FieldError]
+) -> tuple[int | None, int | None]:
+    """Who commands: the person asked for, else the declarer as a person, else the declarer's account."""
+    employee_id = wanted or actor.person_employee_id
+    if employee_id is None:
+        return None, actor.account_id
+    person = await repository.person(session, employee_id)
+    if person is None or not person["active"]:
+        why = "has left" if person else "is not in the directory"
+        errors.append(FieldError("commander", f"{employee_id!r} {why}; give the employer's id of somebody who is there"))
+        return None, None
+    return int(person["id"]), None
+
+
+async def change(
+    session: AsyncSession,
+    house: House,
+    actor: Actor,
+    key: str,
+    *,
+    status: str | None,
+    severity: str | None,
+    commander: str | None,
+    reason: str,
+    accept_open_help: bool,
+) -> dict[str, Any]:
+    """Changes status, severity or commander, with a reason that goes on the timeline."""
+    incident = await get(session, key, lock=True)
+    errors: list[FieldError] = []
+    if not reason.strip():
+        errors.append(FieldError("reason", "is required; say in a few words why"))
+    if status is None and severity is None and commander is None:
+        errors.append(FieldError("status", "nothing to change; give a status, a severity or a commander"))
+    if status is not None and status not in (*OPEN_STATUSES, CLOSED):
+        errors.append(FieldError("status", f"{status!r} is no status; use one of {', '.join((*OPEN_STATUSES, CLOSED))}"))
+    if severity is not None and severity not in SEVERITIES:
+        errors.append(FieldError("severity", f"{severity!r} is no severity; use one of {', '.join(SEVERITIES)}"))
+    person_id = None
+    if commander is not None:
+        person_id, _ = await _commander(session, actor, commander, errors)
+    if errors:
+        raise Invalid("The incident cannot be changed.", errors)
+    if incident["status"] == CLOSED:
+        raise Conflict(f"{key} is closed, and closed is final. Declare a new incident if it happens again.")
+    after = status or incident["status"]
+    if not may_move(incident["status"], after):
+        raise Conflict(f"{key} cannot move from {incident['status']} to {after}.")
+    if after == CLOSED and incident["open_help"] and not accept_open_help:
+        raise Conflict(
+            f"{incident['open_help']} people still need help. Close their requests first, or say so explicitly with "
+            '"accept_open_help": true.',
+            open_help_requests=incident["open_help"],
+        )
+    now = house.clock.now()
+    note = await repository.add_note(session, incident["id"], reason.strip())
+    resolved_at = incident["resolved_at"]
+    if after == "resolved" and incident["status"] != "resolved":
+        resolved_at = now
+    elif after not in ("resolved", CLOSED):
+        resolved_at = None
+    if after != incident["status"]:
+        await timeline.note(
+            session, key=key, at=now, actor=actor.label, kind="status_changed",
+            data={"from": incident["status"], "to": after, "note": note}
+            | ({"open_help": incident["open_help"]} if after == CLOSED and incident["open_help"] else {}),
+        )  # fmt: skip
+    if severity and severity != incident["severity"]:
+        await timeline.note(
+            session, key=key, at=now, actor=actor.label, kind="severity_changed",
+            data={"from": incident["severity"], "to": severity, "note": note},
+        )  # fmt: skip
+    if person_id is not None:
+        await repository.assign_commander(session, incident["id"], person_id=person_id, account_id=None, now=now)
+        await timeline.note(
+            session, key=key, at=now, actor=actor.label, kind="commander_changed",
+            data={"person": person_id, "note": note},
+        )  # fmt: skip
+    await repository.change(
+        session, incident["id"], status=after, severity=severity or incident["severity"], now=now, resolved_at=resolved_at
+    )
+    return show(await get(session, key))
+
+
+async def adopt_facts(session: AsyncSession, incident_id: int, facts: Mapping[str, Any]) -> None:
+    """What a sent bulletin said is the incident's latest."""
+    await repository.set_facts(session, incident_id, facts)
+
+
+async def page(
+    session: AsyncSession, *, status: str | None = None, before: int | None = None, limit: int = 50
+) -> list[RowMapping]:
+    """Incidents, newest first; `status` may be a status or `open`."""
+    return list(await repository.page(session, status=status, before=before, limit=limit))

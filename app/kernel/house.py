@@ -1,0 +1,41 @@
+"""What every room is given: the database, the time, the signer, the jobs, and how this installation is set up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from app.kernel.clock import Clock
+from app.kernel.db import Database
+from app.kernel.ids import Signer
+from app.kernel.jobs import Jobs
+
+
+@dataclass(frozen=True)
+class House:
+    """Made once by `compose`. `channels` are those that can be used here; `countries` None means any.
+
+    `time_scale` divides ladder, cadence, deadline and digit-race times; `settle_seconds` is never scaled.
+    """
+
+    db: Database
+    clock: Clock
+    signer: Signer
+    jobs: Jobs
+    base_url: str
+    playbooks_dir: Path
+    channels: tuple[str, ...] = ("sms", "email")
+    countries: tuple[str, ...] | None = None
+    simulated: bool = True
+    time_scale: float = 1.0
+    settle_seconds: float = 60.0
+    zone: ZoneInfo = ZoneInfo("UTC")
+
+    def link(self, delivery_id: int) -> str:
+        """The staff link of one delivery."""
+        return f"{self.base_url}/a/{self.signer.link_token(delivery_id)}"
+
+    @property
+    def link_length(self) -> int:
+        return len(f"{self.base_url}/a/") + 20

@@ -1,0 +1,149 @@
+"""The web app: rooms' edges put on one FastAPI application, and how it is served."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from collections.abc import AsyncIterator
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from app.access import pages as access_pages
+from app.board import api as board_api
+from app.board import pages as board_pages
+from app.board.stream import Hub
+from app.bulletins import api as bulletins_api
+from app.channels.twilio import Signatures
+from app.compose import Program, keep_database, open_program
+from app.deliveries import api as deliveries_api
+from app.directory import api as directory_api
+from app.incidents import api as incidents_api
+from app.kernel.clock import DatabaseClock
+from app.kernel.house import House
+from app.playbooks import api as playbooks_api
+from app.playbooks import service as playbooks
+from app.readiness import api as readiness_api
+from app.replies import api as replies_api
+from app.replies import pages as replies_pages
+from app.review import api as review_api
+from app.settings import Settings
+from app.web import asgi, problems
+from app.webhooks import twilio as twilio_webhooks
+
+STATIC = Path(__file__).parent / "web" / "static"
+CALIBRATE_SECONDS = 30.0
+
+
+def create_app(house: House, hub: Hub, *, signatures: Signatures | None, max_body_bytes: int = 1_000_000) -> FastAPI:
+    """The application on an opened house. Whoever calls starts and stops the hub."""
+    app = FastAPI(
+        title="Muster",
+        version=metadata.version("muster"),
+        summary="One message to everybody who must know, and everybody accounted for by name.",
+        docs_url="/docs",
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        strict_content_type=False,
+    )
+    app.state.house = house
+    app.state.hub = hub
+    app.state.signatures = signatures
+    problems.install(app)
+    for router in (
+        playbooks_api.router,
+        directory_api.router,
+        incidents_api.router,
+        bulletins_api.router,
+        deliveries_api.router,
+        board_api.router,
+        replies_api.router,
+        review_api.router,
+        twilio_webhooks.router,
+        readiness_api.router,
+    ):
+        app.include_router(router)
+    for pages in (access_pages.router, board_pages.router, replies_pages.router):
+        app.include_router(pages, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(
+        asgi.BodyLimit, limit=max_body_bytes, large={"/api/v1/people/imports": 64 * max_body_bytes}
+    )
+    app.add_middleware(asgi.SafeHeaders)
+    problems.describe(app)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Program, FastAPI, Hub]]:
+    """The whole web program, ready to be served."""
+    async with open_program(settings) as program:
+        house = program.house
+        if isinstance(house.clock, DatabaseClock):
+            await house.clock.calibrate(house.db)
+        await playbooks.sync(house)
+        hub = Hub(program.url)
+        hub.start()
+        signatures = None
+        if account := settings.twilio:
+            signatures = Signatures(account.account_sid, account.auth_token)
+        app = create_app(house, hub, signatures=signatures, max_body_bytes=settings.max_body_bytes)
+        helpers = [
+            asyncio.create_task(keep_database(program.embedded)),
+            asyncio.create_task(_calibrate(house)),
+        ]
+        try:
+            yield program, app, hub
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            await hub.stop()
+
+
+async def _calibrate(house: House) -> None:
+    while True:
+        await asyncio.sleep(CALIBRATE_SECONDS)
+        if isinstance(house.clock, DatabaseClock):
+            with contextlib.suppress(Exception):  # the correction in force stays; readiness shows the database
+                await house.clock.calibrate(house.db)
+
+
+class _Server(uvicorn.Server):
+    """Ends open streams as soon as a stop is asked for; they would keep the server waiting."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._hub.close_streams()
+        super().handle_exit(sig, frame)
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; drains for up to ten seconds."""
+    async with opened(settings) as (_program, app, hub):
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+            lifespan="off",
+            proxy_headers=False,
+        )
+        server = _Server(config, hub)
+        await server.serve()
+    if not server.started:
+        raise SystemExit(1)
+
+
+

@@ -1,0 +1,144 @@
+"""Playbooks as they are used: read from their folder, checked, kept as immutable revisions."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.kernel.errors import NotFound
+from app.kernel.house import House
+from app.playbooks import repository
+from app.playbooks.checks import check
+from app.playbooks.problems import Problem
+from app.playbooks.schema import Playbook
+from app.playbooks.yaml_source import Source, load
+
+log = logging.getLogger("muster.playbooks")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One immutable version of a playbook."""
+
+    id: int
+    slug: str
+    revision: int
+    sha256: str
+    playbook: Playbook
+
+
+@dataclass
+class _Seen:
+    """What the folder looked like when it was last read, and what was wrong in it."""
+
+    stamp: tuple[tuple[str, int, int], ...] | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+_seen: dict[Path, _Seen] = {}
+_parsed: dict[tuple[int, str], Playbook] = {}
+
+
+def files(folder: Path) -> list[Path]:
+    """The playbook files in a folder, by name."""
+    return sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml") and path.is_file())
+
+
+def check_files(paths: Iterable[Path], *, link_length: int) -> list[Problem]:
+    """All problems of these files."""
+    return [problem for path in paths for problem in check(load(path), link_length=link_length)]
+
+
+async def sync(house: House) -> tuple[Problem, ...]:
+    """Takes over what changed in the folder since it was last read; returns the problems of files that were refused.
+
+    A file with errors changes nothing: its last good revision stays current. Cheap when nothing changed.
+    """
+    seen = _seen.setdefault(house.playbooks_dir, _Seen())
+    stamp = await asyncio.to_thread(_stamp, house.playbooks_dir)
+    if seen.stamp == stamp:
+        return seen.problems
+    read = await asyncio.to_thread(_read, house.playbooks_dir, house.link_length)
+    async with house.db.begin() as session:
+        for source, problems in read:
+            if any(problem.severity == "error" for problem in problems) or source.data is None:
+                continue
+            playbook = Playbook.model_validate(source.data)
+            changed = await repository.save(
+                session,
+                slug=playbook.slug,
+                sha256=hashlib.sha256(source.text.encode()).hexdigest(),
+                title=playbook.title,
+                content=json.loads(playbook.model_dump_json(by_alias=True, exclude_none=True)),
+                source=source.text,
+                now=house.clock.now(),
+            )
+            if changed:
+                log.info("playbook taken over: %s", playbook.slug)
+        await repository.remove_others(session, [Path(source.name).stem for source, _ in read], house.clock.now())
+    found = tuple(problem for _, problems in read for problem in problems if problem.severity == "error")
+    for problem in found:
+        log.error("playbook refused: %s", problem)
+    seen.stamp, seen.problems = stamp, found
+    return found
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    marks = []
+    for path in files(folder):
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        marks.append((path.name, status.st_mtime_ns, status.st_size))
+    return tuple(marks)
+
+
+def _read(folder: Path, link_length: int) -> list[tuple[Source, list[Problem]]]:
+    found = []
+    for path in files(folder):
+        source = load(path)
+        found.append((source, check(source, link_length=link_length)))
+    return found
+
+
+def forget_folder(folder: Path) -> None:
+    """Reads the folder anew at the next `sync`, whatever its files look like (another database, say)."""
+    _seen.pop(folder, None)
+
+
+async def current(session: AsyncSession, slug: str) -> Revision:
+    """The current revision of a playbook. Raises NotFound."""
+    found = await repository.current(session, slug)
+    if found is None:
+        known = ", ".join(entry["slug"] for entry in await repository.all_current(session)) or "none"
+        raise NotFound(f"No playbook is called {slug!r}. There are: {known}.")
+    return _revision(found)
+
+
+async def all_current(session: AsyncSession) -> list[Revision]:
+    return [_revision(entry) for entry in await repository.all_current(session)]
+
+
+async def revision(session: AsyncSession, revision_id: int) -> Revision:
+    """A revision by its id; incidents pin theirs."""
+    found = await repository.revision(session, revision_id)
+    if found is None:
+        raise NotFound("That playbook revision does not exist.")
+    return _revision(found)
+
+
+def _revision(found: Any) -> Revision:
+    # A revision never changes, so parsing it once a process is enough; the hash guards against another database.
+    key = (found["id"], found["sha256"])
+    if key not in _parsed:
+        _parsed[key] = Playbook.model_validate_json(json.dumps(found["content"]))
+    return Revision(found["id"], found["slug"], found["revision"], found["sha256"], _parsed[key])

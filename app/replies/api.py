@@ -1,0 +1,101 @@
+"""What people told us, over HTTP: field reports, help requests, and answers on somebody's behalf."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import AwareDatetime, Field
+
+from app.access.api import HouseDep, Reader, SessionDep, allow
+from app.access.matrix import Action, Actor
+from app.bulletins.api import Number
+from app.directory.service import mask
+from app.incidents import service as incidents
+from app.incidents.api import int_cursor
+from app.replies import behalf, help_requests, repository
+from app.web.inputs import Input, Text, encode_cursor, iso
+from app.web.problems import problem_responses
+
+router = APIRouter(prefix="/api/v1/incidents/{key}", tags=["replies"])
+
+Recorder = Annotated[Actor, Depends(allow(Action.ACKNOWLEDGE_FOR))]
+Helper = Annotated[Actor, Depends(allow(Action.TAKE_HELP))]
+RequestId = Annotated[int, Path(ge=1, le=2**62)]
+Cursor = Annotated[Text | None, Query(max_length=500)]
+
+
+class OnBehalf(Input):
+    response: Text = Field(max_length=40, description="ok, need_help or cannot")
+    via: Text = Field(max_length=40, description="in_person or phone")
+    at: AwareDatetime | None = Field(None, description="When the person answered; now when left out")
+    note: Text = Field(max_length=2000, description="How you know")
+
+
+class Outcome(Input):
+    outcome: Text = Field(max_length=2000, description="What was done")
+
+
+@router.get("/field-reports", summary="What the front line said, newest first", responses=problem_responses(404))
+async def field_reports(
+    key: Text, actor: Reader, session: SessionDep, cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> dict[str, Any]:  # fmt: skip
+    incident = await incidents.get(session, key)
+    department = " ".join(actor.department.casefold().split()) if actor.department else None
+    found = await repository.field_reports(
+        session, incident["id"], before=int_cursor(cursor), limit=limit + 1, department=department
+    )
+    items = [
+        {
+            "id": e["id"],
+            "text": e["text"],
+            "maybe_help": e["maybe_help"],
+            "via": e["via"],
+            "at": iso(e["at"]),
+            "person_id": e["person_id"],
+            "name": e["name"] or "somebody at this number",
+            "department": e["department"],
+            "site": e["site"],
+            "number": None if e["person_id"] or not e["number"] else mask(e["number"]),
+        }
+        for e in found[:limit]
+    ]
+    return {"items": items, "next_cursor": encode_cursor(str(items[-1]["id"])) if len(found) > limit else None}
+
+
+@router.get("/help-requests", summary="Who needs help, and who owns it", responses=problem_responses(404))
+async def requests(
+    key: Text, actor: Reader, session: SessionDep, cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> dict[str, Any]:  # fmt: skip
+    items = await help_requests.of_incident(
+        session, key, after=int_cursor(cursor), limit=limit + 1, department=actor.department
+    )
+    more = encode_cursor(str(items[limit - 1]["id"])) if len(items) > limit else None
+    return {"items": items[:limit], "next_cursor": more}
+
+
+@router.post("/help-requests/{request_id}/take", summary="Own it", responses=problem_responses(404, 409))
+async def take(key: Text, request_id: RequestId, actor: Helper, session: SessionDep, house: HouseDep) -> dict[str, Any]:
+    return await help_requests.take(session, house, actor, key, request_id)
+
+
+@router.post("/help-requests/{request_id}/close", summary="Close it", responses=problem_responses(400, 404, 409))
+async def close(
+    key: Text, request_id: RequestId, body: Outcome, actor: Helper, session: SessionDep, house: HouseDep
+) -> dict[str, Any]:
+    return await help_requests.close(session, house, actor, key, request_id, outcome=body.outcome)
+
+
+@router.post(
+    "/bulletins/{number}/recipients/{person_id}/acknowledgment",
+    summary="Record an answer on somebody's behalf",
+    responses=problem_responses(400, 404, 409),
+)
+async def on_behalf(
+    key: Text, number: Number, person_id: Text, body: OnBehalf, actor: Recorder, session: SessionDep, house: HouseDep
+) -> dict[str, Any]:
+    return await behalf.acknowledge(
+        session, house, actor, key, number, person_id, response=body.response, via=body.via, at=body.at, note=body.note
+    )

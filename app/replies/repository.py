@@ -1,0 +1,210 @@
+"""SQL of what people tell us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.kernel.db import row, rows, run
+
+
+async def add_inbound(
+    session: AsyncSession, *, sid: str, sender: str, body: str, opt_out_type: str | None, now: datetime
+) -> int | None:
+    """Keeps the text as it came; None when its SID is known, which means that it was handled."""
+    found = await row(
+        session,
+        """INSERT INTO inbound_message (sid, sender, body, opt_out_type, received_at, outcome)
+           VALUES (:sid, :sender, :body, :opt, :now, 'received') ON CONFLICT (sid) DO NOTHING RETURNING id""",
+        {"sid": sid, "sender": sender, "body": body, "opt": opt_out_type, "now": now},
+    )
+    return int(found["id"]) if found else None
+
+
+async def finish_inbound(
+    session: AsyncSession, inbound_id: int, *, outcome: str, answer: str | None, person_id: int | None
+) -> None:
+    await run(
+        session,
+        "UPDATE inbound_message SET outcome = :outcome, answer = :answer, person_id = :person WHERE id = :id",
+        {"id": inbound_id, "outcome": outcome, "answer": answer, "person": person_id},
+    )
+
+
+async def answers_lately(session: AsyncSession, sender: str, *, since: datetime) -> int:
+    """How many texts of this number we answered since then."""
+    found = await row(
+        session,
+        """SELECT count(*) AS many FROM inbound_message
+           WHERE sender = :sender AND received_at > :since AND answer IS NOT NULL""",
+        {"sender": sender, "since": since},
+    )
+    return int(found["many"]) if found else 0
+
+
+async def questions(session: AsyncSession, person_ids: Sequence[int]) -> Sequence[RowMapping]:
+    """Every delivery that these people got of a sent bulletin in an open incident, the newest first.
+
+    `open`: unanswered, not replaced. `told`: it was handed over (or its step is still to come).
+    """
+    return await rows(
+        session,
+        """
+        SELECT d.id, d.person_id, d.incident_id, d.bulletin_id, d.code, d.response, d.handed_over_at, d.responded_at,
+               i.title, i.key, i.drill, b.number,
+               (d.cancel_reason IS NOT DISTINCT FROM 'superseded') AS superseded,
+               (d.response IS NULL AND (d.cancelled_at IS NULL OR
+                 (d.cancel_reason <> 'superseded' AND d.handed_over_at IS NOT NULL))) AS open
+        FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
+        WHERE d.person_id = ANY(:people) AND b.sent_at IS NOT NULL AND i.closed_at IS NULL
+          AND NOT (d.cancelled_at IS NOT NULL AND d.handed_over_at IS NULL AND d.response IS NULL)
+        ORDER BY b.sent_at DESC, d.id DESC
+        """,
+        {"people": list(person_ids)},
+    )
+
+
+async def by_code(session: AsyncSession, person_ids: Sequence[int], code: str) -> Sequence[RowMapping]:
+    """Deliveries with this code to these people, of open incidents first, the newest first."""
+    return await rows(
+        session,
+        """
+        SELECT d.id, d.person_id, d.incident_id, d.response, i.title, i.key, i.drill, i.closed_at, b.number,
+               (d.cancel_reason IS NOT DISTINCT FROM 'superseded') AS superseded
+        FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
+        WHERE d.person_id = ANY(:people) AND d.code = :code AND b.sent_at IS NOT NULL
+        ORDER BY (i.closed_at IS NULL) DESC, b.sent_at DESC LIMIT 5
+        """,
+        {"people": list(person_ids), "code": code},
+    )
+
+
+async def latest_closed(session: AsyncSession, person_id: int, *, since: datetime) -> Sequence[RowMapping]:
+    """Deliveries of this person in incidents closed since then, the newest bulletin of each."""
+    return await rows(
+        session,
+        """
+        SELECT DISTINCT ON (i.id) d.id, d.person_id, d.incident_id, i.title, i.key, i.drill, d.response
+        FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
+        WHERE d.person_id = :person AND i.closed_at > :since AND d.handed_over_at IS NOT NULL
+        ORDER BY i.id DESC, b.number DESC
+        """,
+        {"person": person_id, "since": since},
+    )
+
+
+async def latest_incident(session: AsyncSession, person_ids: Sequence[int]) -> RowMapping | None:
+    """The open incident that any of these people was last told about."""
+    return await row(
+        session,
+        """SELECT i.id, i.key FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id
+           JOIN incident i ON i.id = d.incident_id
+           WHERE d.person_id = ANY(:people) AND b.sent_at IS NOT NULL AND i.closed_at IS NULL
+           ORDER BY coalesce(d.handed_over_at, b.sent_at) DESC, d.id DESC LIMIT 1""",
+        {"people": list(person_ids)},
+    )
+
+
+async def add_field_report(
+    session: AsyncSession,
+    *, incident_id: int | None, person_id: int | None, number: str | None, text: str, maybe_help: bool, via: str,
+    at: datetime, inbound_id: int | None,
+) -> int:  # fmt: skip
+    found = await row(
+        session,
+        """INSERT INTO field_report (incident_id, person_id, number, text, maybe_help, via, at, inbound_id)
+           VALUES (:incident, :person, :number, :text, :help, :via, :at, :inbound) RETURNING id""",
+        {
+            "incident": incident_id, "person": person_id, "number": number, "text": text, "help": maybe_help,
+            "via": via, "at": at, "inbound": inbound_id,
+        },
+    )  # fmt: skip
+    assert found
+    return int(found["id"])
+
+
+async def field_reports(
+    session: AsyncSession, incident_id: int, *, before: int | None, limit: int, department: str | None
+) -> Sequence[RowMapping]:
+    return await rows(
+        session,
+        """
+        SELECT f.id, f.text, f.maybe_help, f.via, f.at, f.number, p.employee_id AS person_id, p.name, p.site,
+               dep.name AS department
+        FROM field_report f LEFT JOIN person p ON p.id = f.person_id LEFT JOIN department dep ON dep.id = p.department_id
+        WHERE f.incident_id = :incident AND (CAST(:before AS bigint) IS NULL OR f.id < :before)
+          AND (CAST(:department AS text) IS NULL OR dep.key = :department)
+        ORDER BY f.id DESC LIMIT :limit
+        """,
+        {"incident": incident_id, "before": before, "limit": limit, "department": department},
+    )
+
+
+async def open_help(
+    session: AsyncSession, *, incident_id: int, delivery_id: int, person_id: int, now: datetime
+) -> int | None:
+    """Opens a help request unless the person has one open in this incident; its id when it is new."""
+    found = await row(
+        session,
+        """INSERT INTO help_request (incident_id, delivery_id, person_id, opened_at)
+           SELECT :incident, :delivery, :person, :now WHERE NOT EXISTS (
+             SELECT FROM help_request h WHERE h.incident_id = :incident AND h.person_id = :person
+               AND h.closed_at IS NULL)
+           ON CONFLICT DO NOTHING RETURNING id""",
+        {"incident": incident_id, "delivery": delivery_id, "person": person_id, "now": now},
+    )
+    return int(found["id"]) if found else None
+
+
+async def withdraw_help(session: AsyncSession, *, incident_id: int, person_id: int, now: datetime) -> int | None:
+    """The person answered otherwise before anybody took it: no longer asked for."""
+    found = await row(
+        session,
+        """UPDATE help_request SET closed_at = :now, outcome = 'withdrawn'
+           WHERE incident_id = :incident AND person_id = :person AND closed_at IS NULL AND taken_by IS NULL
+           RETURNING id""",
+        {"incident": incident_id, "person": person_id, "now": now},
+    )
+    return int(found["id"]) if found else None
+
+
+async def help_requests(
+    session: AsyncSession, incident_id: int, *, request_id: int | None = None, after: int | None = None,
+    limit: int = 200, lock: bool = False,
+) -> Sequence[RowMapping]:  # fmt: skip
+    """Open ones first, the oldest first."""
+    return await rows(
+        session,
+        f"""
+        SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, h.taken_by AS taken_by_id,
+               ca.name AS closed_by, h.person_id AS person_key, p.employee_id AS person_id, p.name, p.site, p.title,
+               dep.name AS department, b.number AS bulletin
+        FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
+        JOIN delivery d ON d.id = h.delivery_id JOIN bulletin b ON b.id = d.bulletin_id
+        LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by
+        WHERE h.incident_id = :incident AND (CAST(:id AS bigint) IS NULL OR h.id = :id)
+          AND (CAST(:after AS bigint) IS NULL OR h.id > :after)
+        ORDER BY h.id LIMIT :limit {"FOR UPDATE OF h" if lock else ""}
+        """,
+        {"incident": incident_id, "id": request_id, "after": after, "limit": limit},
+    )
+
+
+async def take_help(session: AsyncSession, request_id: int, *, account_id: int, now: datetime) -> None:
+    await run(
+        session,
+        "UPDATE help_request SET taken_by = :account, taken_at = :now WHERE id = :id",
+        {"account": account_id, "now": now, "id": request_id},
+    )
+
+
+async def close_help(session: AsyncSession, request_id: int, *, account_id: int, outcome: str, now: datetime) -> None:
+    await run(
+        session,
+        """UPDATE help_request SET closed_by = :account, closed_at = :now, outcome = :outcome,
+                  taken_by = coalesce(taken_by, :account), taken_at = coalesce(taken_at, :now) WHERE id = :id""",
+        {"account": account_id, "now": now, "outcome": outcome, "id": request_id},
+    )

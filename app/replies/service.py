@@ -1,0 +1,280 @@
+"""Answers and words from people: a text becomes an acknowledgment only when it is plain whose and to what."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.deliveries import service as deliveries
+from app.deliveries.responses import Act, Recorded
+from app.directory import service as directory
+from app.incidents import timeline
+from app.kernel.db import notify, run
+from app.kernel.house import House
+from app.replies import repository, wording
+from app.replies.parse import Answer, CarrierWord, Words, parse
+
+log = logging.getLogger("muster.replies")
+
+DIGIT_RACE_SECONDS = 20.0
+"""A bare digit this soon after a newer bulletin went out may still mean the older one. Scaled."""
+
+ANSWERS_AN_HOUR = 12
+"""At most so many automatic answers to one number in an hour, so that two machines never text each other all night."""
+
+LATE_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Inbound:
+    """A text as the carrier gave it to us. `opt_out_type` is set when the carrier itself dealt with the word."""
+
+    sid: str
+    sender: str
+    body: str
+    opt_out_type: str | None = None
+
+
+@dataclass(frozen=True)
+class Handled:
+    outcome: str
+    answer: str | None = None
+    person_id: int | None = None
+
+
+async def receive(session: AsyncSession, house: House, inbound: Inbound) -> str | None:
+    """Handles one text, once by its SID, and returns what to answer (None: nothing)."""
+    now = house.clock.now()
+    body = inbound.body.replace("\0", "")
+    inbound_id = await repository.add_inbound(
+        session, sid=inbound.sid, sender=inbound.sender, body=body, opt_out_type=inbound.opt_out_type, now=now
+    )
+    if inbound_id is None:
+        return None
+    handled = await _handle(session, house, Inbound(inbound.sid, inbound.sender, body, inbound.opt_out_type), inbound_id)
+    answer = handled.answer
+    if answer is not None:
+        lately = await repository.answers_lately(session, inbound.sender, since=now - timedelta(hours=1))
+        if lately >= ANSWERS_AN_HOUR:
+            log.warning("a number texts more than %d times an hour; recorded, not answered", ANSWERS_AN_HOUR)
+            answer = None
+    await repository.finish_inbound(
+        session, inbound_id, outcome=handled.outcome, answer=answer, person_id=handled.person_id
+    )
+    return answer
+
+
+async def _handle(session: AsyncSession, house: House, inbound: Inbound, inbound_id: int) -> Handled:
+    meant = parse(inbound.body)
+    carrier_dealt_with = (inbound.opt_out_type or "").upper() in ("STOP", "START")
+    if carrier_dealt_with or (isinstance(meant, CarrierWord) and meant.kind != "ask_back"):
+        return await _opt(session, house, inbound, meant)
+    people = await directory.people_at(session, inbound.sender)
+    if not people:
+        return Handled("unknown_sender")
+    ids = [person["person_id"] for person in people]
+    if isinstance(meant, CarrierWord):
+        return await _ask_back(session, house, inbound, inbound_id, people, meant)
+    if isinstance(meant, Words) or (inbound.opt_out_type or "").upper() == "HELP":
+        await _report(session, house, inbound, inbound_id, people, maybe_help=False)
+        open_questions = [q for q in await repository.questions(session, ids) if q["open"]]
+        # Where the carrier has answered already, a second answer would only confuse.
+        answer = None if inbound.opt_out_type else wording.report_kept(bool(open_questions), shared=len(people) > 1)
+        return Handled("field_report", answer, _only(people))
+    if meant.code:
+        return await _coded(session, house, inbound, inbound_id, people, meant)
+    if len(people) > 1:
+        return Handled("asked_who", wording.who_is_it())
+    return await _bare(session, house, inbound, inbound_id, people, meant)
+
+
+def _only(people: Sequence[RowMapping]) -> int | None:
+    return int(people[0]["person_id"]) if len(people) == 1 else None
+
+
+async def _opt(
+    session: AsyncSession, house: House, inbound: Inbound, meant: Answer | CarrierWord | Words
+) -> Handled:
+    """STOP and START concern the number, whoever holds it. The carrier answers; we only keep to it."""
+    now = house.clock.now()
+    word = (inbound.opt_out_type or "").upper()
+    stop = word == "STOP" or (word != "START" and isinstance(meant, CarrierWord) and meant.kind == "opt_out")
+    if stop:
+        changed = await directory.suppress(session, inbound.sender, "sms", "opted_out", now)
+    else:
+        changed = await directory.lift(session, inbound.sender, "sms", "opted_out")
+    people = await directory.people_at(session, inbound.sender)
+    if changed and people:
+        incident = await repository.latest_incident(session, [person["person_id"] for person in people])
+        if incident:
+            await timeline.note(
+                session, key=incident["key"], at=now, actor="system",
+                kind="opted_out" if stop else "opted_in", data={"person": people[0]["person_id"]},
+            )  # fmt: skip
+            if stop:
+                await _next_channel(session, inbound.sender, house)
+    return Handled("opted_out" if stop else "opted_in", None, _only(people))
+
+
+async def _next_channel(session: AsyncSession, number: str, house: House) -> None:
+    """Whoever has not answered and was to be reached on this number is tried on the next channel at once."""
+    await run(
+        session,
+        """UPDATE delivery d SET next_step_at = :now FROM attempt a
+           WHERE a.delivery_id = d.id AND a.address = :number AND a.channel = 'sms' AND d.response IS NULL
+             AND d.cancelled_at IS NULL AND d.next_rung IS NOT NULL AND d.next_step_at > :now""",
+        {"now": house.clock.now(), "number": number},
+    )
+
+
+async def _ask_back(
+    session: AsyncSession, house: House, inbound: Inbound, inbound_id: int, people: Sequence[RowMapping],
+    meant: CarrierWord,
+) -> Handled:  # fmt: skip
+    """HELP and YES are carriers' words: never an answer. HELP is passed on, because it may be meant."""
+    if meant.word == "help":
+        await _report(session, house, inbound, inbound_id, people, maybe_help=True)
+    answer = None if inbound.opt_out_type else wording.which_answer()
+    return Handled("asked_which", answer, _only(people))
+
+
+async def _coded(
+    session: AsyncSession, house: House, inbound: Inbound, inbound_id: int, people: Sequence[RowMapping], meant: Answer
+) -> Handled:  # fmt: skip
+    assert meant.code
+    found = list(await repository.by_code(session, [person["person_id"] for person in people], meant.code))
+    if not found:
+        await _report(session, house, inbound, inbound_id, people, maybe_help=meant.response == "need_help")
+        return Handled("unknown_code", wording.unknown_code(meant.code), _only(people))
+    open_ones = [entry for entry in found if entry["closed_at"] is None]
+    if len({entry["person_id"] for entry in open_ones}) > 1:
+        return Handled("asked_who", wording.use_the_link())
+    return await _record(session, house, found[0], meant.response)
+
+
+async def _bare(
+    session: AsyncSession, house: House, inbound: Inbound, inbound_id: int, people: Sequence[RowMapping], meant: Answer
+) -> Handled:  # fmt: skip
+    """A digit alone: it answers the one open question, or changes the one answer; otherwise the code is needed."""
+    person_id = int(people[0]["person_id"])
+    questions = [dict(question) for question in await repository.questions(session, [person_id])]
+    open_ones = [question for question in questions if question["open"]]
+    if len(open_ones) > 1:
+        return Handled("asked_which_question", wording.which_question(open_ones), person_id)
+    if len(open_ones) == 1:
+        older = _race(house, open_ones[0], questions)
+        if older:
+            return Handled("asked_which_question", wording.which_question([open_ones[0], older]), person_id)
+        return await _record(session, house, open_ones[0], meant.response)
+    answered = [question for question in questions if question["response"] and not question["superseded"]]
+    latest = {question["incident_id"]: question for question in reversed(answered)}
+    if len(latest) > 1:
+        return Handled("asked_which_question", wording.which_question(list(latest.values())), person_id)
+    if latest:
+        return await _record(session, house, next(iter(latest.values())), meant.response)
+    since = house.clock.now() - timedelta(days=LATE_DAYS)
+    closed = list(await repository.latest_closed(session, person_id, since=since))
+    if len(closed) == 1:
+        return await _record(session, house, closed[0], meant.response)
+    await _report(session, house, inbound, inbound_id, people, maybe_help=meant.response == "need_help")
+    return Handled("no_question", wording.nothing_open(), person_id)
+
+
+def _race(
+    house: House, newer: Mapping[str, Any], questions: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """The older unanswered question that a digit may still mean, when the newer one has only just gone out."""
+    handed_over = newer["handed_over_at"]
+    within = timedelta(seconds=DIGIT_RACE_SECONDS / house.time_scale)
+    if handed_over is not None and house.clock.now() - handed_over > within:
+        return None
+    return next(
+        (
+            question
+            for question in questions
+            if question["id"] != newer["id"] and question["response"] is None and question["handed_over_at"] is not None
+        ),
+        None,
+    )
+
+
+async def _record(
+    session: AsyncSession, house: House, question: Mapping[str, Any] | RowMapping, response: str
+) -> Handled:
+    now = house.clock.now()
+    recorded = await take_answer(
+        session, house, question["id"], Act(response, "sms", now), actor=f"person:{question['person_id']}"
+    )
+    assert recorded is not None
+    answer = wording.confirmation(
+        response, title=question["title"], changed=recorded.before is not None, late=recorded.late, drill=question["drill"]
+    )
+    return Handled("answered", answer, recorded.person_id)
+
+
+async def take_answer(
+    session: AsyncSession, house: House, delivery_id: int, act: Act, *, actor: str
+) -> Recorded | None:
+    """Records an answer from whatever way it came, and opens or withdraws the help request that goes with it."""
+    now = house.clock.now()
+    recorded = await deliveries.respond(session, delivery_id, act, now=now, actor=actor)
+    if recorded is None:
+        return None
+    data = {"person": recorded.person_id}
+    if recorded.response == "need_help":
+        opened = await repository.open_help(
+            session, incident_id=recorded.incident_id, delivery_id=delivery_id, person_id=recorded.person_id, now=now
+        )
+        if opened:
+            await timeline.note(
+                session, key=recorded.incident_key, at=now, actor=actor, kind="help_opened",
+                data=data | {"help_request": opened},
+            )  # fmt: skip
+    elif recorded.before == "need_help":
+        withdrawn = await repository.withdraw_help(
+            session, incident_id=recorded.incident_id, person_id=recorded.person_id, now=now
+        )
+        if withdrawn:
+            await timeline.note(
+                session, key=recorded.incident_key, at=now, actor=actor, kind="help_withdrawn",
+                data=data | {"help_request": withdrawn},
+            )  # fmt: skip
+    return recorded
+
+
+async def _report(
+    session: AsyncSession, house: House, inbound: Inbound, inbound_id: int, people: Sequence[RowMapping],
+    *, maybe_help: bool,
+) -> None:  # fmt: skip
+    """Passes the words on, whole. From a shared phone they come from somebody at this number."""
+    incident = await repository.latest_incident(session, [person["person_id"] for person in people])
+    await add_report(
+        session, house, incident_id=incident["id"] if incident else None, key=incident["key"] if incident else None,
+        person_id=_only(people), number=inbound.sender, text=inbound.body, maybe_help=maybe_help, via="sms",
+        inbound_id=inbound_id,
+    )  # fmt: skip
+
+
+async def add_report(
+    session: AsyncSession, house: House,
+    *, incident_id: int | None, key: str | None, person_id: int | None, number: str | None, text: str,
+    maybe_help: bool = False, via: str, inbound_id: int | None = None,
+) -> None:  # fmt: skip
+    """Keeps a field report; the timeline says that there is one, its words stay in a row that can be erased."""
+    now = house.clock.now()
+    report_id = await repository.add_field_report(
+        session, incident_id=incident_id, person_id=person_id, number=number, text=text, maybe_help=maybe_help,
+        via=via, at=now, inbound_id=inbound_id,
+    )  # fmt: skip
+    if key:
+        data: dict[str, object] = {"field_report": report_id, "maybe_help": maybe_help}
+        if person_id is not None:
+            data["person"] = person_id
+        await timeline.note(session, key=key, at=now, actor="system", kind="field_report", data=data)
+        await notify(session, "muster_board", f"incident:{incident_id}")

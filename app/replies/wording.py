@@ -1,0 +1,61 @@
+"""What we answer to texts. Short, plain, and never a word that a carrier takes for its own. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MEANS = {"ok": "1 OK", "need_help": "2 need help", "cannot": "3 cannot"}
+CHOICES = "1 OK, 2 need help, 3 cannot"
+
+
+def confirmation(response: str, *, title: str, changed: bool, late: bool, drill: bool) -> str:
+    """Says what was understood, and how to change it."""
+    said = f"Changed to {MEANS[response]}" if changed else f"Thank you. Noted: {MEANS[response]}"
+    text = f"{said} ({_short(title)})."
+    if response == "need_help":
+        text += " The incident team sees it now."
+    if late:
+        text += " This one is over or was replaced; your answer is kept."
+    text += " To change it, text 1, 2 or 3."
+    return f"DRILL. {text} DRILL" if drill else text
+
+
+def which_question(questions: Sequence[Mapping[str, Any]]) -> str:
+    """Several questions are open: the code says which is meant."""
+    named = " or ".join(f"1 {question['code']} ({_short(question['title'])})" for question in questions[:4])
+    text = f"Which one do you mean? Text your answer with its code, such as {named}."
+    drill = all(question.get("drill") for question in questions)
+    return f"DRILL. {text} DRILL" if drill else text
+
+
+def who_is_it() -> str:
+    return "Several people share this phone. Text your answer with your own code, such as 1 K7, or press your own link."
+
+
+def use_the_link() -> str:
+    return "Several people share this phone and this code. Press the link in your own message to answer."
+
+
+def which_answer() -> str:
+    return f"1, 2 or 3? Text {CHOICES}."
+
+
+def unknown_code(code: str) -> str:
+    return f"There is no question with the code {code}. Your text was passed on. Look for Code in your last message."
+
+
+def nothing_open() -> str:
+    return "There is no open question for you now. Your text was passed on to the incident team."
+
+
+def report_kept(question_open: bool, *, shared: bool) -> str:
+    text = "Passed on to the incident team."
+    if question_open:
+        code = ", with your code" if shared else ""
+        text += f" This is not yet your answer: text {CHOICES}{code}."
+    return text
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= 50 else title[:49].rstrip() + "..."

@@ -1,0 +1,196 @@
+"""The controls for tests and demos: what happened, faults, a phone's answer. JSON, this machine only."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.simulator.faults import CHOICES, Faults
+from app.simulator.guard import from_here, known_host
+from app.simulator.outside import Outside
+from app.simulator.people import People
+from app.simulator.wire import iso
+from app.simulator.world import Message, World
+
+NUMBER = re.compile(r"\+?([1-9]\d{6,14})\Z")
+
+
+def e164(text: str) -> str:
+    """A phone number from an address of ours. Raises HTTPException 404 when it is none."""
+    if not (found := NUMBER.match(text.strip())):
+        raise HTTPException(404, f"{text[:40]!r} is no phone number; write it like +12065550141.")
+    return "+" + found[1]
+
+
+def choose_question(world: World, number: str, body: str) -> str:
+    """The SID of the text that a hand-written answer is about, for the unanswered marks; empty when it is none."""
+    if body.strip()[:1] not in ("1", "2", "3"):
+        return ""
+    texts = world.phone(number).texts
+    return next((text.sid for text in reversed(texts) if text.asks and not text.answered), "")
+
+
+class Control:
+    """The routes under /simulator/."""
+
+    def __init__(self, world: World, outside: Outside, people: People, faults: Faults) -> None:
+        self.world = world
+        self.outside = outside
+        self.people = people
+        self.faults = faults
+
+    def routes(self) -> list[Route]:
+        """The routes, each behind the same guard."""
+        return [
+            Route("/simulator/stats", self._guarded(self.stats)),
+            Route("/simulator/messages", self._guarded(self.messages)),
+            Route("/simulator/emails", self._guarded(self.emails)),
+            Route("/simulator/faults", self._guarded(self.faults_now)),
+            Route("/simulator/faults", self._guarded(self.change_faults), methods=["POST"]),
+            Route("/simulator/phones/{number}/reply", self._guarded(self.reply), methods=["POST"]),
+            Route("/simulator/reset", self._guarded(self.reset), methods=["POST"]),
+        ]
+
+    def _guarded(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def guarded(request: Request) -> Response:
+            try:
+                known_host(request, self.world.config.host)
+                from_here(request)
+                return await handler(request)
+            except HTTPException as error:
+                return JSONResponse({"error": error.detail}, error.status_code)
+
+        return guarded
+
+    @staticmethod
+    async def _json(request: Request) -> dict[str, object]:
+        try:
+            body = json.loads(await request.body() or b"{}")
+        except ValueError:
+            raise HTTPException(400, "The body is not JSON.") from None
+        if not isinstance(body, dict):
+            raise HTTPException(400, "The body must be a JSON object.")
+        return body
+
+    async def stats(self, request: Request) -> Response:
+        """Counts since the journal began. `duplicates`: accepted more than once to one number, by staff link or words.
+
+        `duplicates_delivered` counts only copies that reached the phone: a second try after a failure is none.
+        """
+        world, counts = self.world, self.world.counts
+        reached: dict[tuple[str, str], int] = {}
+        pending = 0
+        for message in world.listing:
+            if message.direction != "outbound-api":
+                continue
+            if message.status == "delivered":
+                key = (message.to, world.copy_key(message.text))
+                reached[key] = reached.get(key, 0) + 1
+            if message.plan is not None and message.callback:
+                pending += len(message.plan.receipts) - len(message.receipts)
+        return JSONResponse(
+            {
+                "simulated": True,
+                "auto": world.config.auto,
+                "accepted": counts["accepted"],
+                "distinct": len(world.copies),
+                "duplicates": counts["accepted"] - len(world.copies),
+                "duplicates_delivered": sum(reached.values()) - len(reached),
+                "refused": {str(code): count for code, count in sorted(world.refusals.items())},
+                "inbound": counts["inbound"],
+                "inbound_answered": counts["inbound_answered"],
+                "inbound_failed": counts["inbound_failed"],
+                "emails": counts["emails"],
+                "email_duplicates": counts["emails"] - len(world.mail_copies),
+                "callbacks": {
+                    "delivered": counts["receipt_ok"],
+                    "refused": counts["receipt_refused"],
+                    "gave_up": counts["receipt_gave_up"],
+                    "off": counts["receipt_off"],
+                    "retries": counts["receipt_retries"],
+                    "pending": max(0, pending),
+                },
+                "phones": len(world.phones),
+                "opted_out": sum(phone.opted_out for phone in world.phones.values()),
+                "scheduled": len(world.scheduler),
+            }
+        )
+
+    def message(self, message: Message) -> dict[str, object]:
+        """One text as the controls show it."""
+        plan = message.plan
+        done = [plan.receipts[i].status for i in sorted(message.receipts)] if plan else []
+        return {
+            "sid": message.sid,
+            "to": message.to,
+            "from": message.sender,
+            "direction": message.direction,
+            "body": message.text,
+            "code": message.code,
+            "status": message.status,
+            "error_code": message.error or None,
+            "created": iso(message.created),
+            "sent": iso(message.sent),
+            "status_callback": message.callback,
+            "receipts": done,
+            "fate": message.fate.key,
+            "answered": message.answered,
+        }
+
+    async def messages(self, request: Request) -> Response:
+        """Every accepted outgoing text, oldest first; `?to=` a number's, `?direction=` inbound or all."""
+        world, query = self.world, request.query_params
+        to, direction = query.get("to"), query.get("direction", "outbound-api")
+        found = world.phone(e164(to)).texts if to else world.listing
+        shown = [self.message(text) for text in found if direction in ("all", text.direction)]
+        return JSONResponse({"messages": shown})
+
+    async def emails(self, request: Request) -> Response:
+        """Every stored mail, oldest first; `?to=` one address's."""
+        to = request.query_params.get("to")
+        found = self.world.mailboxes.get(to.lower(), []) if to else list(self.world.emails.values())
+        return JSONResponse(
+            {
+                "emails": [
+                    {
+                        "id": mail.id, "to": mail.to, "envelope_from": mail.sender, "from": mail.from_header,
+                        "reply_to": mail.reply_to, "subject": mail.subject, "message_id": mail.message_id,
+                        "text": mail.text, "html": mail.html, "at": iso(mail.at), "answer": mail.answer,
+                    }
+                    for mail in found
+                ]
+            }
+        )  # fmt: skip
+
+    async def faults_now(self, request: Request) -> Response:
+        """The faults that are on."""
+        return JSONResponse(self.faults.shown())
+
+    async def change_faults(self, request: Request) -> Response:
+        """Switch faults on or off; answers with what is on now."""
+        try:
+            self.faults.change(await self._json(request))
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 422)
+        return JSONResponse(self.faults.shown())
+
+    async def reply(self, request: Request) -> Response:
+        """Send a text from a phone now; answers with Muster's answer, once it is there."""
+        number = e164(request.path_params["number"])
+        body = (await self._json(request)).get("body")
+        if not isinstance(body, str) or not 1 <= len(body) <= 1600:
+            return JSONResponse({"error": "body must be a text of 1 to 1600 characters."}, 422)
+        incoming = self.outside.receive(number, body, done=choose_question(self.world, number, body))
+        status, twiml = await self.outside.post_incoming(incoming)
+        return JSONResponse({"sid": incoming.sid, "status": status, "twiml": twiml, "replies": incoming.replies})
+
+    async def reset(self, request: Request) -> Response:
+        """Forget everything and switch every fault off."""
+        self.world.reset()
+        self.outside.forget()
+        self.faults.change(dict.fromkeys((*CHOICES, "latency_ms", "lag_seconds")))
+        return JSONResponse({"reset": True})

@@ -1,0 +1,188 @@
+"""Errors as RFC 9457 problems: every refusal a JSON object with a kind, a plain sentence and the fields at fault."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from app.kernel.errors import ALL_ERRORS, BadRequest, FieldError, Invalid, MusterError, Unavailable
+
+log = logging.getLogger("muster.web")
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemField(BaseModel):
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. `type` is `/problems/KIND`; `errors` names each field by its path."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemField] = []
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entries for the problems that an endpoint may answer with."""
+    wanted = {401, 403, 422, 503, *statuses}
+    titles = {kind.status: kind.title for kind in ALL_ERRORS}
+    return {
+        status: {
+            "description": titles.get(status, "Problem"),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in sorted(wanted)
+    }
+
+
+def problem(error: MusterError) -> JSONResponse:
+    body: dict[str, Any] = {
+        "type": f"/problems/{error.kind}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+    }
+    if error.errors:
+        body["errors"] = [entry.as_dict() for entry in error.errors]
+    body.update(error.extra)
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    if error.status == 503:
+        headers["Retry-After"] = "5"
+    return JSONResponse(body, error.status, headers, MEDIA_TYPE)
+
+
+def validation_problem(error: RequestValidationError) -> MusterError:
+    """FastAPI's own validation as ours: unreadable JSON is 400, everything else names its fields."""
+    fields = []
+    for entry in error.errors():
+        if entry["type"] == "json_invalid":
+            return BadRequest("The body is not JSON. Send an object as application/json.")
+        path = [str(part) for part in entry["loc"]]
+        if path and path[0] in ("body", "query", "path", "header") and len(path) > 1:
+            path = path[1:]
+        fields.append(FieldError(".".join(path), _plain(entry)))
+    return Invalid("The input needs correcting.", fields)
+
+
+def _plain(entry: dict[str, Any]) -> str:
+    kind = entry["type"]
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return "is not known here; remove it"
+    return str(entry["msg"]).removeprefix("Value error, ")
+
+
+def translate(error: Exception) -> MusterError | None:
+    """What a fault below means for the caller; None when it is nobody's known fault."""
+    if isinstance(error, MusterError):
+        return error
+    if isinstance(error, (UnicodeEncodeError, UnicodeDecodeError)):
+        return Invalid("The input holds characters that are no text (a lone surrogate). Send plain Unicode.")
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, ConnectionError)):
+        return Unavailable("The database does not answer right now. Nothing was changed; try again in a few seconds.")
+    if isinstance(error, DBAPIError):
+        state = str(getattr(error.orig, "sqlstate", "") or "")
+        if error.connection_invalidated or state.startswith(("08", "57", "53")):
+            return Unavailable(
+                "The database does not answer right now. Nothing was changed; try again in a few seconds."
+            )
+        if state in ("40001", "40P01", "55P03"):
+            return Unavailable("Somebody else changed the same thing at the same moment. Try again.")
+        if state.startswith("22") or (error.orig is not None and "NUL" in str(error.orig)):
+            return Invalid("The input holds a value that cannot be stored (a NUL character or a number too large).")
+    if isinstance(error, ValueError) and "null byte" in str(error).lower():
+        return Invalid("The input holds a NUL character. Remove it.")
+    return None
+
+
+def install(app: FastAPI) -> None:
+    """Answers every error of the API as a problem; pages install their own on top."""
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        known = translate(error)
+        if known is None:
+            log.error("unexpected fault", exc_info=error, extra={"path": request.scope.get("path")})
+            known = MusterError("Something went wrong on our side. It is recorded; try again, and tell the operator.")
+        elif known.status >= 500:
+            log.warning("refused: %s", type(error).__name__)
+        return answer(request, known)
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return answer(request, validation_problem(error))
+
+    def answer(request: Request, error: MusterError) -> Response:
+        page = getattr(app.state, "error_page", None)
+        if page is not None and wants_page(request):
+            shown: Response = page(request, error)
+            return shown
+        return problem(error)
+
+    async def on_status(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        known = _from_status(error)
+        response = answer(request, known)
+        for name, value in (error.headers or {}).items():
+            response.headers[name] = value
+        return response
+
+    app.add_exception_handler(MusterError, on_error)
+    app.add_exception_handler(DBAPIError, on_error)
+    app.add_exception_handler(PoolTimeout, on_error)
+    app.add_exception_handler(UnicodeError, on_error)
+    app.add_exception_handler(ValueError, on_error)
+    app.add_exception_handler(ConnectionError, on_error)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_status)
+    app.add_exception_handler(Exception, on_error)
+
+
+def wants_page(request: Request) -> bool:
+    """Pages answer errors as pages; the API, webhooks and probes as problems."""
+    path = request.url.path
+    if path.startswith(("/api/", "/webhooks/")) or path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
+        return False
+    return "text/html" in request.headers.get("accept", "") or path.startswith("/a/")
+
+
+def _from_status(error: HTTPException) -> MusterError:
+    for kind in ALL_ERRORS:
+        if kind.status == error.status_code:
+            detail = "There is nothing at this address." if error.status_code == 404 else str(error.detail)
+            return kind(detail)
+    found = type("HttpProblem", (MusterError,), {"status": error.status_code, "kind": "http", "title": error.detail})
+    made: MusterError = found(f"{error.detail}.")
+    return made
+
+
+def describe(app: FastAPI) -> None:
+    """Puts the problem's shape into the OpenAPI document, in place of the framework's own validation error."""
+    make = app.openapi
+
+    def with_problem() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = make()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            for name, schema in schemas["Problem"].pop("$defs", {}).items():
+                schemas[name] = schema
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            app.openapi_schema = document
+        return app.openapi_schema or {}
+
+    app.openapi = with_problem  # type: ignore[method-assign]  # the framework's documented way to extend it

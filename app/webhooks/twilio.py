@@ -1,0 +1,108 @@
+"""What Twilio calls: verify, parse, hand on. Every answer is TwiML or empty; a bad signature is 403 and changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+import phonenumbers
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from app.access.api import HouseDep
+from app.channels.twilio import Signatures
+from app.deliveries import service as deliveries
+from app.kernel.errors import BadRequest, Forbidden, NotFound, NotYet
+from app.replies import service as replies
+
+log = logging.getLogger("muster.webhooks")
+
+router = APIRouter(prefix="/webhooks/twilio", tags=["webhooks"])
+
+MAX_FIELDS = 200
+
+
+async def verified(request: Request) -> dict[str, str]:
+    """The form as Twilio sent it, blank fields kept. Raises Forbidden unless our account signed it for this URL."""
+    body = await request.body()
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS, encoding="utf-8", errors="strict"
+        )
+    except ValueError:
+        raise Forbidden("The signature does not fit.") from None
+    form = dict(pairs)
+    signatures: Signatures | None = request.app.state.signatures
+    # Our own public URL, never what the request's headers claim.
+    url = request.app.state.house.base_url + request.url.path
+    if request.url.query:
+        url += f"?{request.url.query}"
+    given = request.headers.get("X-Twilio-Signature")
+    if signatures is None or len(form) != len(pairs) or not signatures.valid(url, form, given):
+        log.warning("a webhook with a signature that does not fit was refused")
+        raise Forbidden("The signature does not fit.")
+    return form
+
+
+Form = Annotated[dict[str, str], Depends(verified)]
+
+
+def twiml(message: str | None = None) -> Response:
+    inner = f"<Message>{escape(message)}</Message>" if message else ""
+    text = f'<?xml version="1.0" encoding="UTF-8"?><Response>{inner}</Response>'
+    return Response(text, media_type="text/xml; charset=utf-8")
+
+
+@router.post("/status/{attempt_token}", response_class=Response, summary="A message's status changed")
+async def status(attempt_token: str, form: Form, house: HouseDep) -> Response:
+    attempt_id = house.signer.attempt_id(attempt_token)
+    if attempt_id is None:
+        raise NotFound("This callback address is not one of ours.")
+    sid = form.get("MessageSid") or form.get("SmsSid") or ""
+    word = form.get("MessageStatus") or form.get("SmsStatus") or ""
+    if not sid or not word or len(sid) > 64 or len(word) > 64 or "\0" in sid + word:
+        raise BadRequest("MessageSid and MessageStatus are needed.")
+    async with house.db.begin() as session:
+        await deliveries.record_callback(
+            session, house, attempt_id=attempt_id, provider_message_id=sid, status=word,
+            error_code=_code(form.get("ErrorCode")),
+        )  # fmt: skip
+    return Response(status_code=204)
+
+
+def _code(text: str | None) -> int | None:
+    text = (text or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) <= 9 and int(text) else None
+
+
+@router.post("/inbound", response_class=Response, summary="Somebody texted us")
+async def inbound(form: Form, house: HouseDep) -> Response:
+    sid = form.get("MessageSid") or form.get("SmsSid") or ""
+    if not sid or len(sid) > 64 or "\0" in sid:
+        raise BadRequest("MessageSid is needed.")
+    message = replies.Inbound(
+        sid=sid,
+        sender=_number(form.get("From", "")),
+        body=form.get("Body", ""),
+        opt_out_type=form.get("OptOutType") or None,
+    )
+    async with house.db.begin() as session:
+        answer = await replies.receive(session, house, message)
+    return twiml(answer)
+
+
+def _number(text: str) -> str:
+    """E.164 as the directory keeps it; as it came when it is no number (a short code, a name)."""
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(text, None), phonenumbers.PhoneNumberFormat.E164)
+    except phonenumbers.NumberParseException:
+        return text.replace("\0", "")[:64]
+
+
+@router.post("/voice/{attempt_token}", response_class=Response, summary="A call was answered")
+async def voice(attempt_token: str, form: Form, house: HouseDep) -> Response:
+    if house.signer.attempt_id(attempt_token) is None:
+        raise NotFound("This callback address is not one of ours.")
+    raise NotYet("Voice calls are not available in this version.")

@@ -1,0 +1,159 @@
+"""The worker: hands messages over, takes due steps, settles what is unknown. Start as many as you like."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+
+from procrastinate import App
+
+from app.channels.port import Providers
+from app.compose import Program, keep_database, make_providers, open_program
+from app.deliveries.dispatcher import Dispatcher
+from app.deliveries.reconciler import Reconciler
+from app.deliveries.sending import DISPATCH_JOB
+from app.escalations.timer import Timer
+from app.kernel import leases
+from app.kernel.clock import DatabaseClock
+from app.readiness import service as readiness
+from app.settings import Settings
+
+log = logging.getLogger("muster.worker")
+
+SWEEP_SECONDS = 0.5
+BEAT_SECONDS = 5.0
+PROBE_SECONDS = 10.0
+TIDY_SECONDS = 60.0
+LEADER_SECONDS = 5.0
+STALLED_SECONDS = 30
+DRAIN_SECONDS = 10.0
+
+
+class Worker:
+    """One process's loops. Each survives any fault by starting its next round; the database may come and go."""
+
+    def __init__(self, program: Program, providers: Providers) -> None:
+        self.house = program.house
+        self.jobs = program.jobs_app
+        self.embedded = program.embedded
+        self.providers = providers
+        self.name = f"{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.dispatcher = Dispatcher(self.house, providers, self.name)
+        self.timer = Timer(self.house)
+        self.reconciler = Reconciler(self.house, providers)
+        self._draining: asyncio.Task[int] | None = None
+        register(self.jobs, self._wake)
+
+    async def _wake(self) -> None:
+        await self.dispatcher.drain()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        loops = [
+            asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
+            asyncio.create_task(self._every(SWEEP_SECONDS, self._lead), name="lead"),
+            asyncio.create_task(self._every(BEAT_SECONDS, self._beat), name="beat"),
+            asyncio.create_task(self._every(PROBE_SECONDS, self._probe), name="probe"),
+            asyncio.create_task(self._engine(), name="engine"),
+            asyncio.create_task(keep_database(self.embedded), name="database"),
+        ]
+        await stop.wait()
+        log.info("stopping: finishing what is under way")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.dispatcher.stop()
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        with contextlib.suppress(Exception):  # a heartbeat that stays behind ends by itself
+            await readiness.gone(self.house, self.name)
+        await self.providers.close()
+
+    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+        wait = seconds
+        while True:
+            try:
+                await step()
+                wait = seconds
+            except Exception as error:  # whatever it was, the next round tries again
+                log.warning("%s failed, trying again: %s: %s", step.__name__, type(error).__name__, error)
+                wait = min(5.0, wait * 2)
+            await asyncio.sleep(wait)
+
+    async def _sweep(self) -> None:
+        """Finds work that no job woke us for: retries that are due, leases that ended, jobs that were lost."""
+        if self._draining is None or self._draining.done():
+            if self._draining is not None and (error := self._draining.exception()):
+                log.warning("handing over failed, trying again: %s: %s", type(error).__name__, error)
+            self._draining = asyncio.create_task(self.dispatcher.drain())
+
+    async def _lead(self) -> None:
+        if not await leases.hold(self.house.db, "timer", self.name, seconds=LEADER_SECONDS):
+            return
+        await self.timer.step()
+        await self.reconciler.step()
+
+    async def _beat(self) -> None:
+        if isinstance(self.house.clock, DatabaseClock):
+            await self.house.clock.calibrate(self.house.db)
+        await readiness.beat(self.house, self.name)
+
+    async def _probe(self) -> None:
+        if await leases.hold(self.house.db, "probe", self.name, seconds=PROBE_SECONDS * 2):
+            await readiness.probe(self.house, self.providers)
+
+    async def _engine(self) -> None:
+        """Keeps the job engine running: it ends when its database does, and is started again."""
+        while True:
+            try:
+                async with self.jobs.open_async():
+                    tidy = asyncio.create_task(self._every(TIDY_SECONDS, self._tidy))
+                    try:
+                        await self.jobs.run_worker_async(
+                            name=self.name,
+                            concurrency=4,
+                            install_signal_handlers=False,
+                            delete_jobs="successful",
+                            fetch_job_polling_interval=2.0,
+                            shutdown_graceful_timeout=5,
+                        )
+                    finally:
+                        tidy.cancel()
+            except Exception as error:  # the sweep goes on meanwhile
+                log.warning("the job engine stopped, starting it again: %s", type(error).__name__)
+            await asyncio.sleep(1.0)
+
+    async def _tidy(self) -> None:
+        """Jobs of workers that were killed go back; old ones are removed."""
+        manager = self.jobs.job_manager
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
+            await manager.retry_job(job)
+        await manager.delete_old_jobs(nb_hours=24, include_failed=True, include_cancelled=True, include_aborted=True)
+
+
+def register(app: App, wake: Callable[[], Awaitable[None]]) -> None:
+    """The engine's jobs, by name."""
+
+    @app.task(name=DISPATCH_JOB, pass_context=False)
+    async def dispatch(bulletin_id: int) -> None:
+        """Only wakes: which deliveries are due is in our own tables."""
+        await wake()
+
+
+async def serve(settings: Settings) -> None:
+    """Works until SIGTERM or SIGINT; finishes what is under way for up to ten seconds."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_program(settings, pool_size=20) as program:
+        if isinstance(program.house.clock, DatabaseClock):
+            await program.house.clock.calibrate(program.house.db)
+        worker = Worker(program, make_providers(settings))
+        log.info("worker %s is ready", worker.name)
+        await worker.run(stop)

@@ -1,0 +1,172 @@
+"""Imports a large people CSV: seconds, memory and the ratio to a statement a row.
+
+    MUSTER_DATABASE_URL=postgresql://... python -m bench.people_import [--rows 100000] [--sample 500]
+
+Needs the right to create a database on that server; the one it makes is dropped at the end. "A statement a row" is
+the usual design: one upsert for the person, one for each contact point, awaited one after the other in a single
+transaction, run over a sample and extrapolated. Both sides read the same file and parse numbers the same way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+from alembic import command
+from app.directory import service
+from app.directory.csv_source import read_table
+from app.directory.folding import fold
+from app.directory.numbers import ContactProblem, Number, read_email, read_number
+from app.kernel.clock import ManualClock
+from app.kernel.db import Database, row, run, sqlalchemy_url
+
+DEPARTMENTS = ("Store Operations", "Customer Service", "IT", "Security", "Marketing", "Finance", "Operations")
+SITES = ("Chicago", "Boston", "Paris", "Zürich", "Toronto", "Manchester", "Dallas", "Seattle")
+TITLES = ("Gate Agent", "Shift Manager", "Cashier", "Team Lead", "Site Reliability Engineer")
+FORMS = ("({}) 555-{}", "{}.555.{}", "1-{}-555-{}", "+1{}555{}", " {} 555 {} ")
+AREAS = ("206", "312", "404", "416", "617", "647", "773", "972")
+
+
+def write_file(path: Path, rows: int) -> None:
+    """The same file every time: mostly good rows, two numbers each, one row in fifty with dirt."""
+    rng = random.Random(7)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write("id,name,department,title,site,manager_id,mobile,email,phone,language,time_zone,shift,active\n")
+        for n in range(1, rows + 1):
+            area, last = rng.choice(AREAS), f"{rng.randrange(100, 200):04}"
+            site = rng.choice(SITES)
+            mobile = f"+33 6 12 {n % 100:02} {n // 100 % 100:02} {n % 97:02}" if site == "Paris" else ""
+            mobile = mobile or ("TBD" if n % 50 == 0 else rng.choice(FORMS).format(area, last))
+            manager = f"P{rng.randrange(1, rows + 1):07}" if n % 3 else ""
+            file.write(
+                f'P{n:07},"Zoë, {n} Müller",{rng.choice(DEPARTMENTS)},{rng.choice(TITLES)},{site},{manager},'
+                f"{mobile},p{n:07}@example.com,+4420794{n % 100000:05},en,Europe/Paris,day,"
+                f"{'maybe' if n % 5000 == 0 else 'true'}\n"
+            )
+
+
+def peak_megabytes() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20) if sys.platform == "darwin" else peak / (1 << 10)
+
+
+def _number(text: str) -> Number | None:
+    try:
+        return read_number(text, "US")
+    except ContactProblem:
+        return None
+
+
+async def a_statement_a_row(db: Database, head: bytes, sample: int) -> float:
+    """Seconds for the first `sample` rows."""
+    now = datetime.now(UTC)
+    begun = time.perf_counter()
+    async with db.begin() as session:
+        for place, entry in enumerate(read_table([head]).rows):
+            if place == sample:
+                break
+            cells = entry.cells
+            department = await row(
+                session,
+                """INSERT INTO department (name, key) VALUES (:name, :key)
+                   ON CONFLICT (key) DO UPDATE SET name = department.name RETURNING id""",
+                {"name": cells["department"], "key": fold(cells["department"])},
+            )
+            assert department
+            person = await row(
+                session,
+                """INSERT INTO person (employee_id, name, department_id, title, site, language, time_zone, shift,
+                                       active, created_at, updated_at)
+                   VALUES (:id, :name, :department, :title, :site, :language, :time_zone, :shift, true, :now,
+                           :now)
+                   ON CONFLICT (employee_id) DO UPDATE SET name = excluded.name RETURNING id""",
+                {**{name: cells[name] for name in ("id", "name", "title", "site", "language", "time_zone", "shift")},
+                 "department": department["id"], "now": now},
+            )  # fmt: skip
+            assert person
+            for position, kind in enumerate(("mobile", "phone", "email")):
+                number = None if kind == "email" else _number(cells[kind])
+                if kind == "email" or number:
+                    await run(
+                        session,
+                        """INSERT INTO contact_point (person_id, kind, position, address, country, can_text)
+                           VALUES (:person, :kind, :position, :address, :country, :can_text)
+                           ON CONFLICT (person_id, kind) DO UPDATE SET address = excluded.address""",
+                        {"person": person["id"], "kind": kind, "position": position,
+                         "address": number.e164 if number else read_email(cells[kind]),
+                         "country": number.country if number else None,
+                         "can_text": bool(number and number.can_text)},
+                    )  # fmt: skip
+    return time.perf_counter() - begun
+
+
+async def measure(url: str, rows: int, sample: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "people.csv"
+        write_file(path, rows)
+        clock = ManualClock(datetime(2026, 3, 2, 3, 0, tzinfo=UTC))
+        db = Database(url)
+        try:
+            before = peak_megabytes()
+            for what in ("first import", "second import, nothing new"):
+                begun = time.perf_counter()
+                report = await service.import_people(
+                    db, clock, path, country="US", actor="bench",
+                    progress=lambda read: print(f"\r{read:,} rows read", end="", file=sys.stderr),
+                )  # fmt: skip
+                seconds = time.perf_counter() - begun
+                print(file=sys.stderr)
+                print(
+                    f"{what}: {rows:,} rows ({path.stat().st_size / 1e6:.1f} MB) in {seconds:.1f} s, "
+                    f"{rows / seconds:,.0f} rows/s; peak memory {peak_megabytes():.0f} MB ({before:.0f} MB before); "
+                    f"created {report.created:,}, updated {report.updated:,}, unchanged {report.unchanged:,}, "
+                    f"rejected {len(report.rejected):,}, warnings {len(report.warnings):,}"
+                )
+                if what == "first import":
+                    first = seconds
+            async with db.begin() as session:
+                await run(session, "DELETE FROM contact_point")
+                await run(session, "DELETE FROM person")
+            slow = await a_statement_a_row(db, path.open("rb").read(sample * 400), sample) * rows / sample
+            print(f"a statement a row: {slow:.1f} s (from {sample:,} rows); ratio {slow / first:.1f}")
+        finally:
+            await db.close()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rows", type=int, default=100_000)
+    options.add_argument("--sample", type=int, default=500)
+    given = options.parse_args()
+    server = os.environ["MUSTER_DATABASE_URL"].rstrip("/")
+    name = f"bench_{uuid4().hex[:12]}"
+    base = server.rsplit("/", 1)[0] if server.count("/") > 2 else server
+    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            engine = create_engine(sqlalchemy_url(f"{base}/{name}"))
+            config = Config(str(Path(__file__).parents[1] / "alembic.ini"))
+            with engine.connect() as fresh:
+                config.attributes["connection"] = fresh
+                command.upgrade(config, "head")
+            engine.dispose()
+            asyncio.run(measure(f"{base}/{name}", given.rows, given.sample))
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+if __name__ == "__main__":
+    main()
