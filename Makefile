@@ -2,10 +2,10 @@
 # Settings reach muster through the environment: MUSTER_PORT=9000 make demo, or make demo MUSTER_PORT=9000.
 
 BIN = .venv/bin
-PYTEST_ARGS =
+PYTEST_ARGS ?=
 
 # Set-up is requirements/install.py: it needs a Python that fits, and does nothing when nothing has changed.
-SETUP = for python in python3 python3.13 python3.12 python3.11; do \
+SETUP = found=; for python in python3 python3.13 python3.12 python3.11; do \
 	if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
 		found=$$python; break; fi; done; \
 	if [ -z "$$found" ]; then echo "Muster needs Python 3.11, 3.12 or 3.13, and python3 is none of them; install one, \

@@ -88,7 +88,11 @@ class EmbeddedPostgres:
                 with self._alone():
                     self._place = postgres_place.find(self._home)
                     self._url = self._make_url(self._place)
-                    self._bring_up(self._place)
+                    try:
+                        self._bring_up(self._place)
+                    except BaseException:
+                        self._take_back(users, self._place)
+                        raise
             except BaseException as error:
                 os.close(users)
                 if isinstance(error, OSError):
@@ -184,9 +188,16 @@ class EmbeddedPostgres:
             self._clear_remains(place)
         raise PostgresError(f"The embedded database does not start: {self._last_words()}")
 
+    def _take_back(self, users: int, place: Place) -> None:
+        """Stops a server that this process started but cannot use, unless others have come meanwhile."""
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._shut_down(place)
+
     def _make_cluster(self, place: Place) -> None:
         for old in place.cluster.parent.glob("cluster.*"):  # of a start that was interrupted
-            shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
         fresh = place.cluster.with_name(f"cluster.{secrets.token_hex(4)}")
         fresh.mkdir(mode=0o700)
         place.hand_over(fresh)

@@ -127,7 +127,7 @@ def _text(fact: Fact, value: object, sites: Sequence[str], now: datetime) -> str
     text = value.strip()
     if any(is_control(c) for c in text):
         raise _WrongError("holds a line break or a control character; write it in one line")
-    if not text:
+    if not any(c.isprintable() and not c.isspace() for c in text):
         if fact.required:
             raise _WrongError(f"is empty; give {_wanted(fact, sites, now)}")
         return None

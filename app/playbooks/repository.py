@@ -46,8 +46,8 @@ async def save(
     await run(
         session,
         """INSERT INTO playbook_revision (slug, revision, sha256, title, content, source, created_at)
-           SELECT :slug, coalesce(max(revision), 0) + 1, :sha256, :title, CAST(:content AS jsonb), :source, :now
-           FROM playbook_revision WHERE slug = :slug
+           SELECT CAST(:slug AS text), coalesce(max(revision), 0) + 1, :sha256, :title, CAST(:content AS jsonb), :source,
+                  :now FROM playbook_revision WHERE slug = CAST(:slug AS text)
            ON CONFLICT (slug, sha256) DO NOTHING""",
         {
             "slug": slug, "sha256": sha256, "title": title, "content": json.dumps(content), "source": source,

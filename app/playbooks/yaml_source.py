@@ -32,7 +32,7 @@ from app.playbooks.problems import Path, Problem, shown
 
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 20
-MAX_NODES: Final = 20_000
+MAX_NODES: Final = 10_000
 MAX_LINE: Final = 10_000  # the YAML scanner is quadratic in the length of some lines
 MAX_DIGITS: Final = 30
 

@@ -1,0 +1,462 @@
+"""The muster command. Errors are one line on stderr and exit code 1; wrong usage is 2."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import click
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import DBAPIError
+
+from app.compose import Program, make_providers, open_database, open_program
+from app.kernel import audit, logs, migrate
+from app.kernel.errors import MusterError
+from app.kernel.postgres import PostgresError
+from app.settings import SIMULATOR_SENDER, Settings, SettingsError, load
+
+T = TypeVar("T")
+
+cli = typer.Typer(
+    name="muster",
+    help="One message to everybody who must know, and everybody accounted for by name.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+playbooks_group = typer.Typer(help="Playbook files.", no_args_is_help=True)
+people_group = typer.Typer(help="The directory.", no_args_is_help=True)
+bulletins_group = typer.Typer(help="Write, approve and send bulletins.", no_args_is_help=True)
+tokens_group = typer.Typer(help="API tokens.", no_args_is_help=True)
+review_group = typer.Typer(help="The incident's record.", no_args_is_help=True)
+audit_group = typer.Typer(help="The append-only record.", no_args_is_help=True)
+for name, group in (
+    ("playbooks", playbooks_group), ("people", people_group), ("bulletins", bulletins_group), ("tokens", tokens_group),
+    ("review", review_group), ("audit", audit_group),
+):  # fmt: skip
+    cli.add_typer(group, name=name)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Failed(Exception):
+    """Ends a command with one line and exit code 1."""
+
+
+def with_program(work: Callable[[Program], Awaitable[T]], *, current: bool = True) -> T:
+    """Runs `work` on the opened program. With `current`, an embedded database is brought up to date first."""
+
+    async def inner() -> T:
+        async with open_program(load(), pool_size=4) as program:
+            if current:
+                await _need_current(program.url, embedded=program.embedded is not None)
+            return await work(program)
+
+    return asyncio.run(inner())
+
+
+async def _need_current(url: str, *, embedded: bool) -> None:
+    if not await asyncio.to_thread(migrate.is_current, url):
+        if not embedded:
+            raise Failed("The database's schema is not up to date; run: muster migrate")
+        await asyncio.to_thread(migrate.upgrade, url)
+
+
+def show(value: Any, as_json: bool, text: str) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str) if as_json else text)
+
+
+@cli.command()
+def up() -> None:
+    """Web and worker in one process tree; with the simulator when no provider is set up."""
+    from app import up as tree
+
+    settings = load()
+
+    def ready() -> None:
+        typer.echo(f"Muster is at {settings.public_url} (make a sign-in link with: muster signin NAME --role admin)")
+        if settings.simulated:
+            typer.echo("No provider is set up: the simulator stands in, and nobody real is told anything.")
+
+    raise typer.Exit(tree.run(settings, then=ready))
+
+
+@cli.command()
+def demo() -> None:
+    """A company of 600 is told about an outage and answers, in front of your eyes."""
+    from app import demo as play
+    from app import up as tree
+
+    settings = play.prepare_environment()
+    typer.echo("Starting the demo: database, simulator, web and worker.")
+    raise typer.Exit(tree.run(settings, auto=True, then=lambda: play.play(load())))
+
+
+@cli.command()
+def web() -> None:
+    """The web process. Start as many as you like, behind one public URL."""
+    from app import main as web_program
+
+    settings = load()
+    _prepare(settings)
+    _run_loop(web_program.serve(settings))
+
+
+@cli.command()
+def worker() -> None:
+    """A worker process. Start as many as you like."""
+    from app import worker as worker_program
+
+    settings = load()
+    _prepare(settings)
+    _run_loop(worker_program.serve(settings))
+
+
+def _prepare(settings: Settings) -> None:
+    async def inner() -> None:
+        async with open_database(settings) as (url, embedded):
+            await _need_current(url, embedded=embedded is not None)
+
+    settings.secret()
+    asyncio.run(inner())
+
+
+def _run_loop(work: Any) -> None:
+    if sys.platform == "win32":
+        asyncio.run(work)
+    else:
+        import uvloop
+
+        uvloop.run(work)
+
+
+@cli.command()
+def simulator(
+    auto: Annotated[bool, typer.Option("--auto", help="Its phones answer by themselves.")] = False,
+    seed: Annotated[int, typer.Option(help="Who answers what, repeatably.")] = 1,
+) -> None:
+    """The pretend carrier: Twilio's wire protocol, SMTP, and phones to look at."""
+    from app.simulator.config import SimulatorConfig, SimulatorError
+    from app.simulator.server import run
+    from app.settings import SIMULATOR_ACCOUNT_SID
+
+    settings = load()
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    account = settings.twilio if not settings.simulated else None
+    try:
+        run(
+            SimulatorConfig(
+                http_port=settings.simulator_port,
+                smtp_port=settings.simulator_smtp_port,
+                account_sid=account.account_sid if account else SIMULATOR_ACCOUNT_SID,
+                auth_token=account.auth_token if account else settings.simulator_token,
+                sender=account.sender if account and account.sender.startswith("+") else SIMULATOR_SENDER,
+                inbound_url=f"{settings.public_url}/webhooks/twilio/inbound",
+                journal=settings.data_dir / "simulator.jsonl",
+                auto=auto,
+                seed=seed,
+                speed=settings.time_scale,
+            )
+        )
+    except SimulatorError as error:
+        raise Failed(str(error)) from None
+
+
+@cli.command(name="migrate")
+def migrate_command() -> None:
+    """Bring the database's schema up to date."""
+
+    async def work(program: Program) -> None:
+        await asyncio.to_thread(migrate.upgrade, program.url)
+
+    with_program(work, current=False)
+    typer.echo("The schema is up to date.")
+
+
+@cli.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Can we reach people right now? Exit code 1 when not."""
+    from app.readiness import doctor as examination
+
+    async def work(program: Program) -> list[examination.Finding]:
+        providers = make_providers(program.settings)
+        try:
+            return await examination.examine(program.house, providers, program.url)
+        finally:
+            await providers.close()
+
+    found = with_program(work, current=False)
+    show(
+        [{"name": entry.name, "ok": entry.ok, "detail": entry.detail} for entry in found],
+        as_json,
+        "\n".join(entry.line() for entry in found),
+    )
+    if any(entry.ok is False for entry in found):
+        raise typer.Exit(1)
+
+
+@playbooks_group.command("check")
+def playbooks_check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; the playbooks folder if none.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find everything wrong with playbook files, each at file:line:column."""
+    from app.playbooks import service
+
+    settings = load()
+    wanted: list[Path] = []
+    for path in paths or [settings.playbooks_dir]:
+        if path.is_dir():
+            wanted += service.files(path)
+        else:
+            wanted.append(path)
+    if not wanted:
+        raise Failed("There is no playbook file; name one, or set MUSTER_PLAYBOOKS_DIR")
+    problems = service.check_files(wanted, link_length=len(settings.public_url) + len("/a/") + 20)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if as_json:
+        show(
+            [
+                {"file": p.file, "line": p.line, "column": p.column, "severity": p.severity, "what": p.what}
+                for p in problems
+            ],
+            True,
+            "",
+        )
+    else:
+        for problem in problems:
+            typer.echo(str(problem), err=problem.severity == "error")
+        if not errors:
+            typer.echo(f"{len(wanted)} playbook{'s are' if len(wanted) > 1 else ' is'} in order.")
+    if errors:
+        raise typer.Exit(1)
+
+
+@people_group.command("import")
+def people_import(
+    file: Annotated[Path, typer.Argument(help="The CSV file.")],
+    country: Annotated[str | None, typer.Option(help="ISO code that national numbers are read with.")] = None,
+    complete: Annotated[bool, typer.Option("--complete", help="The file is everybody.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Deactivate many all the same.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take over the HR export."""
+    from app.directory import service
+    from app.directory.importing import Report
+
+    if country is not None and not (len(country) == 2 and country.isascii() and country.isalpha()):
+        raise click.UsageError(f"--country {country!r} is not a country; use an ISO code such as US or FR")
+    if not file.is_file():
+        raise Failed(f"{file} is not a file that can be read; name the CSV file")
+
+    async def work(program: Program) -> Report:
+        columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows read"), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("reading", total=None)
+            return await service.import_people(
+                program.house.db, program.house.clock, file, country=country.upper() if country else None,
+                complete=complete, force=force, dry_run=dry_run, actor="operator",
+                progress=lambda rows: progress.update(task, completed=rows),
+            )  # fmt: skip
+
+    report = with_program(work)
+    lines = [
+        f"line {issue.line}, {issue.id or '(no id)'}, {issue.column}: {issue.reason}"
+        for issue in (*report.rejected, *report.warnings)
+    ]
+    lines.append(
+        f"{'Would be: ' if dry_run else ''}{report.created} created, {report.updated} updated, "
+        f"{report.unchanged} unchanged, {report.deactivated} deactivated; {len(report.rejected)} rows rejected, "
+        f"{len(report.warnings)} warnings"
+    )
+    show(report.as_dict(), as_json, "\n".join(lines))
+
+
+@cli.command()
+def declare(
+    slug: Annotated[str, typer.Argument(help="The playbook.")],
+    severity: Annotated[str | None, typer.Option(help="SEV1 to SEV4.")] = None,
+    fact: Annotated[list[str] | None, typer.Option("--fact", help="NAME=VALUE, once for each.")] = None,
+    title: Annotated[str | None, typer.Option(help="A sensible one when left out.")] = None,
+    drill: Annotated[bool, typer.Option("--drill", help="A drill: every message says so.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Declare an incident."""
+    from app import operator_commands
+
+    incident = with_program(
+        lambda program: operator_commands.declare(program.house, slug, severity, fact or [], title, drill)
+    )
+    show(incident, as_json, f"{incident['key']}  {incident['severity']}  {incident['title']}")
+
+
+@bulletins_group.command("draft")
+def bulletins_draft(
+    key: Annotated[str, typer.Argument(help="The incident's key.")],
+    stage: Annotated[str, typer.Option(help="investigating, identified, monitoring or resolved.")] = "investigating",
+    fact: Annotated[list[str] | None, typer.Option("--fact", help="NAME=VALUE, overriding the latest.")] = None,
+    audience: Annotated[list[str] | None, typer.Option("--audience", help="All when left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the next bulletin."""
+    from app import operator_commands as work
+
+    bulletin = with_program(lambda program: work.draft(program.house, key, stage, fact or [], audience))
+    show(bulletin, as_json, work.describe(bulletin))
+
+
+@bulletins_group.command("approve")
+def bulletins_approve(
+    key: Annotated[str, typer.Argument()],
+    number: Annotated[int, typer.Argument()],
+    accept_warnings: Annotated[bool, typer.Option("--accept-warnings")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve a bulletin."""
+    from app import operator_commands as work
+
+    bulletin = with_program(lambda program: work.approve(program.house, key, number, accept_warnings))
+    show(bulletin, as_json, work.describe(bulletin))
+
+
+@bulletins_group.command("send")
+def bulletins_send(
+    key: Annotated[str, typer.Argument()], number: Annotated[int, typer.Argument()], as_json: AsJson = False
+) -> None:
+    """Send an approved bulletin to everybody in its audiences."""
+    from app import operator_commands as work
+
+    bulletin = with_program(lambda program: work.send(program.house, key, number))
+    show(bulletin, as_json, work.describe(bulletin))
+
+
+Role = Annotated[str, typer.Option(help="admin, commander, communications_lead, department_lead or viewer.")]
+PersonId = Annotated[str | None, typer.Option(help="The employer's id of the person whose it is.")]
+DepartmentName = Annotated[str | None, typer.Option(help="A department lead's department.")]
+
+
+@tokens_group.command("create")
+def tokens_create(
+    name: Annotated[str, typer.Argument(help="Whose it is.")],
+    role: Role,
+    person: PersonId = None,
+    department: DepartmentName = None,
+) -> None:
+    """Make an API token; it is printed once, alone, and kept only as its hash."""
+    from app.access import service
+
+    async def work(program: Program) -> str:
+        async with program.house.db.begin() as session:
+            return await service.create_token(
+                session, program.house.clock, name=name, role=role, person=person, department=department
+            )
+
+    typer.echo(with_program(work))
+
+
+@cli.command()
+def signin(
+    name: Annotated[str, typer.Argument(help="Who signs in.")],
+    role: Role = "viewer",
+    person: PersonId = None,
+    department: DepartmentName = None,
+) -> None:
+    """Print a link that signs one browser in, once, within an hour."""
+    from app.access import service
+
+    async def work(program: Program) -> str:
+        async with program.house.db.begin() as session:
+            secret = await service.create_sign_in(
+                session, program.house.clock, name=name, role=role, person=person, department=department
+            )
+        return f"{program.settings.public_url}/sign-in/{secret}"
+
+    typer.echo(with_program(work))
+
+
+@review_group.command("export")
+def review_export(
+    key: Annotated[str, typer.Argument(help="The incident's key.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write; - for standard output.")],
+    form: Annotated[str, typer.Option("--format", help="md, json or csv.")] = "md",
+) -> None:
+    """Write the incident's record to a file."""
+    from app.review import service
+
+    async def work(program: Program) -> bytes:
+        return await service.export(program.house, key, form)
+
+    content = with_program(work)
+    if str(out) == "-":
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise Failed(f"{out} cannot be written ({error.strerror}); name a file in a folder that is yours") from None
+    typer.echo(f"{out} written, {len(content):,} bytes.")
+
+
+@audit_group.command("verify")
+def audit_verify() -> None:
+    """Recompute the record's chains; exit code 1 and the first bad entry when one does not hold."""
+
+    async def work(program: Program) -> str | None:
+        async with program.house.db.begin() as session:
+            return await audit.verify(session)
+
+    bad = with_program(work)
+    if bad:
+        raise Failed(bad)
+    typer.echo("Every entry of the record holds.")
+
+
+def main() -> None:
+    """Entry point: turns every known fault into one line."""
+    logs.set_up(level=logging.INFO if set(sys.argv[1:2]) & {"up", "demo", "web", "worker", "simulator"} else logging.WARNING)
+    sys.exit(run(cli))
+
+
+def run(program: typer.Typer, arguments: list[str] | None = None) -> int:
+    """The exit code of one command line."""
+    try:
+        result = typer.main.get_command(program).main(args=arguments, prog_name="muster", standalone_mode=False)
+        return int(result or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message())
+        return 2
+    except click.UsageError as error:
+        where = f" (see: {error.ctx.command_path} --help)" if error.ctx else ""
+        return _fail(f"{error.format_message()}{where}", 2)
+    except click.exceptions.Exit as error:
+        return int(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except (SettingsError, PostgresError, Failed) as error:
+        return _fail(str(error))
+    except MusterError as error:
+        return _fail(error.line())
+    except DBAPIError as error:
+        if error.connection_invalidated or "connect" in str(error.orig).lower():
+            return _fail("The database does not answer; start it, or check MUSTER_DATABASE_URL")
+        return _fail(f"The database refused: {' '.join(str(error.orig).split())}")
+    except OSError as error:
+        return _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+
+
+def _fail(text: str, code: int = 1) -> int:
+    typer.echo(logs.redact(" ".join(text.split())), err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

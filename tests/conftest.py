@@ -1,0 +1,84 @@
+"""What every test can have: a fresh migrated database, a house on it, a clock that moves when told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.kernel import migrate
+from app.kernel.clock import ManualClock
+from app.kernel.db import Database
+from app.kernel.house import House
+from app.kernel.ids import Signer
+from app.kernel.jobs import Jobs, make_app
+from app.kernel.postgres import EmbeddedPostgres, create_database, drop_database
+
+ROOT = Path(__file__).resolve().parents[1]
+PEOPLE_600 = ROOT / "tests" / "data" / "people-600.csv"
+SECRET = "a test's secret key, long enough"
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings around the test run never reach a test."""
+    for name in list(os.environ):
+        if name.startswith(("MUSTER_", "TWILIO_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One embedded PostgreSQL for the whole run, shared by all of its processes; the last one stops it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
+    folder = Path(tempfile.gettempdir()) / f"muster-tests-{run[:12]}"
+    embedded = EmbeddedPostgres(folder)
+    yield embedded.start()
+    embedded.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> str:
+    """The name of a migrated database, to copy from."""
+    name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    migrate.upgrade(create_database(server_url, name))
+    return name
+
+
+@pytest.fixture
+def database_url(server_url: str, template: str) -> Iterator[str]:
+    """A fresh migrated database."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    yield create_database(server_url, name, template=template)
+    drop_database(server_url, name)
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, pool_size=5)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(datetime(2026, 3, 2, 3, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def house(db: Database, clock: ManualClock, database_url: str) -> House:
+    return House(
+        db=db,
+        clock=clock,
+        signer=Signer(SECRET),
+        jobs=Jobs(make_app(database_url)),
+        base_url="http://127.0.0.1:8000",
+        playbooks_dir=ROOT / "playbooks",
+    )
