@@ -22,6 +22,7 @@ from app.bulletins import api as bulletins_api
 from app.channels.twilio import Signatures
 from app.compose import Program, keep_database, open_program
 from app.deliveries import api as deliveries_api
+from app.deliveries.callbacks import CallbackWriter
 from app.directory import api as directory_api
 from app.incidents import api as incidents_api
 from app.kernel.clock import DatabaseClock
@@ -54,6 +55,7 @@ def create_app(house: House, hub: Hub, *, signatures: Signatures | None, max_bod
     app.state.house = house
     app.state.hub = hub
     app.state.signatures = signatures
+    app.state.callbacks = CallbackWriter(house)
     problems.install(app)
     for router in (
         playbooks_api.router,

@@ -112,3 +112,16 @@ async def department_known(session: AsyncSession, name: str) -> str | None:
         session, "SELECT name FROM department WHERE key = :key", {"key": " ".join(name.casefold().split())}
     )
     return str(found["name"]) if found else None
+
+
+OPERATOR = "operator at the command line"
+
+
+async def operator(session: AsyncSession) -> Actor | None:
+    found = await row(
+        session,
+        f"""SELECT {_ACTOR} FROM account a WHERE a.name = :name AND a.role = 'admin' AND a.disabled_at IS NULL
+            ORDER BY a.id LIMIT 1""",
+        {"name": OPERATOR},
+    )
+    return Actor(**found) if found else None

@@ -141,3 +141,13 @@ async def sign_out(session: AsyncSession, clock: Clock, secret: str) -> None:
 async def account_names(session: AsyncSession, ids: list[int]) -> dict[int, str]:
     """Names of accounts by id, for showing who did what."""
     return await repository.account_names(session, ids)
+
+
+async def operator(session: AsyncSession, clock: Clock) -> Actor:
+    """The account in whose name the command line acts; made when it is first needed."""
+    found = await repository.operator(session)
+    if found is None:
+        await create_account(session, clock, name=repository.OPERATOR, role="admin")
+        found = await repository.operator(session)
+        assert found
+    return found

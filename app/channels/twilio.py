@@ -63,7 +63,7 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the package is untype
     """The package's HTTP client interface, on httpx2: one pool, our time-outs, our look at the lease."""
 
     def __init__(self, *, connections: int = 64) -> None:
-        super().__init__(logging.getLogger("muster.channels.twilio.http"))
+        super().__init__(logging.getLogger("muster.channels.twilio.http"), is_async=True)
         limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
         self.client = httpx2.AsyncClient(timeout=REQUEST_TIMEOUT, limits=limits, trust_env=False)
 

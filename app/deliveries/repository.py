@@ -161,6 +161,7 @@ async def _drop_unfit(session: AsyncSession, left: Sequence[tuple[int, int]], no
 
 async def renew(session: AsyncSession, held: Sequence[tuple[int, int]]) -> set[int]:
     """Extends the leases that are still ours; returns the ids of those."""
+    await lock_attempts(session, [entry[0] for entry in held])
     found = await rows(
         session,
         """UPDATE attempt a SET lease_until = clock_timestamp() + make_interval(secs => :lease)
@@ -190,6 +191,7 @@ async def write_back(session: AsyncSession, results: Sequence[Result], *, now: d
     A result under an older fence changes nothing, with one exception: that the provider accepted is proof, and an
     attempt that meanwhile became unknown or uncertain takes it.
     """
+    await lock_attempts(session, [result.attempt_id for result in results])
     return list(
         await rows(
             session,
@@ -255,14 +257,39 @@ async def go_on(session: AsyncSession, delivery_ids: Sequence[int], *, now: date
     )
 
 
-async def bulletins_of(session: AsyncSession, attempt_ids: Sequence[int]) -> list[int]:
-    found = await rows(
+BOARD_CHANNEL = "muster_board"
+
+
+async def tell_boards(session: AsyncSession, attempt_ids: Sequence[int]) -> None:
+    """Wakes whoever watches the bulletins that these attempts belong to, when the transaction commits."""
+    await run(
         session,
-        """SELECT DISTINCT d.bulletin_id AS id FROM attempt a JOIN delivery d ON d.id = a.delivery_id
-           WHERE a.id = ANY(:ids)""",
+        """SELECT pg_notify(:channel, told.id::text) FROM (
+             SELECT DISTINCT d.bulletin_id AS id FROM attempt a JOIN delivery d ON d.id = a.delivery_id
+             WHERE a.id = ANY(:ids)) told""",
+        {"channel": BOARD_CHANNEL, "ids": list(attempt_ids)},
+    )
+
+
+async def lock_attempts(session: AsyncSession, attempt_ids: Sequence[int]) -> Sequence[RowMapping]:
+    """Locks attempts in the order of their ids, as everybody who changes several does: so nobody waits in a ring."""
+    return await rows(
+        session,
+        "SELECT * FROM attempt WHERE id = ANY(:ids) ORDER BY id FOR UPDATE",
         {"ids": list(attempt_ids)},
     )
-    return [entry["id"] for entry in found]
+
+
+async def try_again(session: AsyncSession, attempt_id: int, *, not_before: datetime, now: datetime) -> None:
+    """A new attempt, with a new token, on the same step and address."""
+    await run(
+        session,
+        """INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, not_before, fence, tries,
+                                created_at, updated_at)
+           SELECT delivery_id, rung, seq + 1, channel, address, 'queued', priority, :not_before, 0, 0, :now, :now
+           FROM attempt WHERE id = :id ON CONFLICT (delivery_id, rung, seq) DO NOTHING""",
+        {"id": attempt_id, "not_before": not_before, "now": now},
+    )
 
 
 async def attempt(session: AsyncSession, attempt_id: int, *, lock: bool = False) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.matrix import Actor
 from app.bulletins import service as bulletins
 from app.deliveries import planning
+from app.deliveries.repository import BOARD_CHANNEL
 from app.incidents import service as incidents
 from app.incidents import timeline
 from app.kernel.db import notify
@@ -18,7 +19,6 @@ from app.kernel.house import House
 from app.playbooks import service as playbooks
 
 DISPATCH_JOB = "deliveries.dispatch"
-BOARD_CHANNEL = "muster_board"
 
 
 async def send(

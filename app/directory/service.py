@@ -27,7 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 MOST_MISSING = 20
-MOST_MISSING_SHARE = 0.20
+MOST_MISSING_PERCENT = 20
 """A file said to be everybody may deactivate this many people, or this share, without `force`."""
 
 MAX_PAGE = 1000
@@ -42,7 +42,10 @@ async def import_people(
     *, country: str | None = None, complete: bool = False, force: bool = False, dry_run: bool = False,
     actor: str, progress: Callable[[int], None] | None = None,
 ) -> Report:  # fmt: skip
-    """Imports one people CSV in one transaction; CONTRACT.md "People CSV" is its rule.
+    """Imports one people CSV in one transaction: the whole file with a report, or nothing.
+
+    A row that cannot be used is rejected and never costs another; a cell that cannot be used is left out with a
+    warning; a blank cell or a column that is not there keeps what is known. Unchanged people are not touched.
 
     `country` is the ISO code that national numbers are read with. `complete` says that the file is everybody.
     `progress` is called with the number of rows read so far. Raises Invalid for a file that cannot be trusted as a
@@ -87,7 +90,7 @@ async def _merge(
     warnings = reading.warnings + [_left_out(issue, known) for issue in reading.dropped]
     for line, employee_id, manager, kept in await merge.unknown_managers(session):
         what = "the known manager stays" if kept else "the manager was left out"
-        warnings.append(Issue(line, employee_id, "manager_id", f"nobody has the id {manager}; {what}"))
+        warnings.append(Issue(line, employee_id, "manager_id", f"nobody has the id {manager[:100]}; {what}"))
     return Report(
         created=counts.created,
         updated=counts.updated,
@@ -104,7 +107,7 @@ async def _deactivate_missing(session: AsyncSession, reading: Reading, now: date
     if not force:
         active = await merge.active_count(session)
         missing = await merge.missing_count(session, seen, reading.nameless)
-        if missing > MOST_MISSING and missing > MOST_MISSING_SHARE * active:
+        if missing > MOST_MISSING and missing * 100 > MOST_MISSING_PERCENT * active:
             raise Conflict(
                 f"{missing:,} of {active:,} active people are missing from the file and would be deactivated. "
                 "If the file really is everybody, import it again with force.",

@@ -85,7 +85,7 @@ class Fact(Model):
     """number: what follows it in scripts, such as EUR, % or minutes."""
     decimals: Annotated[int, Field(ge=0, le=6)] = 0
     """number: how many decimals it may have; 0 means whole numbers."""
-    choices: Names | None = None
+    choices: Annotated[Names, Field(max_length=50)] | None = None
     """choice: the values to choose from, unless `from` says where they come from."""
     many: bool = False
     """choice: true when several may be chosen."""

@@ -138,7 +138,7 @@ class Control:
             "status_callback": message.callback,
             "receipts": done,
             "fate": message.fate.key,
-            "answered": message.answered,
+            "answered": message.answered or None,
         }
 
     async def messages(self, request: Request) -> Response:

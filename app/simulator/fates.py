@@ -166,8 +166,8 @@ MAIL_FATES: tuple[MailFate, ...] = (
     MailFate("later", "451 the first time, accepted after that"),
     MailFate("hang", "stored, but DATA is never answered"),
     MailFate("cut", "stored, but the connection is cut before the answer"),
-    MailFate("ok", "under --auto opens the page in the mail and presses OK", 550, "ok"),
-    MailFate("help", "under --auto opens the page in the mail and asks for help", 40, "need_help"),
+    MailFate("ok", "opens the page in the mail and presses OK", 550, "ok"),
+    MailFate("help", "opens the page in the mail and asks for help", 40, "need_help"),
     MailFate("silent", "accepted; nobody opens it", 410),
 )
 MAIL_BY_KEY = {fate.key: fate for fate in MAIL_FATES}

@@ -195,7 +195,7 @@ class Outside:
             return "again"
         except ValueError:
             return "refused"
-        if status >= 500:
+        if status >= 500 or status == 429:
             return "again"
         return "ok" if status < 400 else "refused"
 
@@ -276,6 +276,8 @@ class Outside:
         async with self._slots:
             try:
                 page = await self._http().get(link, follow_redirects=True)
+                if page.status_code >= 500:
+                    return "no answer"
                 if page.status_code != 200 or origin(str(page.url)) != origin(self.world.config.inbound_url):
                     return "no page"
                 found = answer_form(page.text, str(page.url), choice)
@@ -286,5 +288,7 @@ class Outside:
                     headers["Cookie"] = cookies
                 answer = await self._http().post(found[0], data=found[1], headers=headers)
             except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+                return "no answer"
+            if answer.status_code >= 500:
                 return "no answer"
             return choice if answer.status_code < 400 else "refused"

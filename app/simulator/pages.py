@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -18,13 +17,12 @@ from app.simulator.control import choose_question, e164
 from app.simulator.forms import LINK
 from app.simulator.guard import known_host, same_site
 from app.simulator.outside import Outside
-from app.simulator.problems import DELIVERY, SAID
-from app.simulator.world import Email, Phone, World
+from app.simulator.problems import DELIVERY
+from app.simulator.world import CHOICES, Email, Phone, World
 
 Row = TypeVar("Row")
 
 HERE = Path(__file__).parent
-ANCHOR = Markup('<a href="{0}" target="_blank" rel="noopener">{0}</a>')
 PER_PAGE = 60
 SHOW = {
     "all": "All phones",
@@ -53,22 +51,20 @@ RECEIPT = {
 }
 
 
-def linkify(text: str) -> Markup:
-    """A text with its links to press; everything else escaped."""
-    out, at = Markup(), 0
+def pieces(text: str) -> list[tuple[bool, str]]:
+    """A text cut at its links: (is it a link, the piece), in order."""
+    out: list[tuple[bool, str]] = []
+    at = 0
     for found in LINK.finditer(text):
         link = found[0].rstrip(".,;:!?)]")
-        out += escape(text[at : found.start()]) + ANCHOR.format(link)
+        out += [(False, text[at : found.start()]), (True, link)]
         at = found.start() + len(link)
-    return out + escape(text[at:])
+    return [*out, (False, text[at:])]
 
 
-def clock(moment: float) -> Markup:
-    """A time of day in UTC, with the date for machines and on hover."""
-    at = datetime.fromtimestamp(moment, UTC)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        at.isoformat(timespec="seconds"), at.strftime("%d %B %Y %H:%M:%S UTC"), at.strftime("%H:%M:%S")
-    )
+def at_utc(moment: float) -> datetime:
+    """Unix seconds as a time in UTC."""
+    return datetime.fromtimestamp(moment, UTC)
 
 
 def state_of(phone: Phone) -> tuple[str, str]:
@@ -77,7 +73,8 @@ def state_of(phone: Phone) -> tuple[str, str]:
         return "optedout", "Opted out"
     asked = [text for text in phone.texts if text.asks]
     if asked and asked[-1].answered:
-        return "answered", "Answered"
+        how = asked[-1].answered
+        return "answered", "Answered on the page" if how == "page" else f"Answered {how}"
     last = asked[-1] if asked else None
     if last is not None and last.status in ("undelivered", "failed"):
         return "failed", f"Not reached: {DELIVERY.get(last.error, 'failed').lower()}"
@@ -98,8 +95,8 @@ class Pages:
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        self._templates.filters.update(linkify=linkify, clock=clock, path=lambda text: quote(text, safe="@"))
-        self._templates.globals.update(receipt_words=RECEIPT, delivery_words=DELIVERY, refusal_words=SAID)
+        self._templates.filters.update(pieces=pieces, at_utc=at_utc, path=lambda text: quote(text, safe="@"))
+        self._templates.globals.update(receipt_words=RECEIPT, choices_known=CHOICES, delivery_words=DELIVERY)
 
     def routes(self) -> list[Route]:
         """The routes, each behind the host check."""

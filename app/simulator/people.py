@@ -10,6 +10,7 @@ from app.simulator.world import Email, Message, World
 ASKS_FOR_CODE = re.compile(r"(?=.*\bcode\b).*(\?|\b(which|with|add|include)\b)", re.IGNORECASE | re.DOTALL)
 RETRY = 100  # steps from here on are second tries of step - RETRY
 RETRY_AFTER = (3.0, 20.0)
+PAGE_TRIES = 4  # a page that does not come is opened again, by people as by browsers
 OPENS_MAIL = (10.0, 300.0)
 
 
@@ -39,7 +40,7 @@ class People:
             return
         if act.does == "link":
             if link := staff_link(message.text, self.world.config.inbound_url):
-                self.outside.spawn(self._press(message.sid, step, link, act.say))
+                self._press(message.sid, step, link, act.say)
         elif act.does in ("digit", "digit_with_code"):
             self._answer(message, step, act)
         else:
@@ -102,9 +103,17 @@ class People:
 
     def _open(self, mail: Email, link: str, answer: str) -> None:
         if self.world.emails.get(mail.id) is mail and (mail.id, 0) not in self.world.acted:
-            self.outside.spawn(self._press(mail.id, 0, link, answer))
+            self._press(mail.id, 0, link, answer)
 
-    async def _press(self, about: str, step: int, link: str, choice: str) -> None:
+    def _press(self, about: str, step: int, link: str, choice: str, tries: int = 1) -> None:
+        self.outside.spawn(self._press_now(about, step, link, choice, tries))
+
+    async def _press_now(self, about: str, step: int, link: str, choice: str, tries: int) -> None:
         result = await self.outside.press(link, choice)
-        if about in self.world.messages or about in self.world.emails:
-            self.world.record({"e": "act", "id": about, "step": step, "r": result})
+        if about not in self.world.messages and about not in self.world.emails:
+            return
+        if result == "no answer" and tries < PAGE_TRIES:
+            at = self._later(self.world.now(), RETRY_AFTER, about, "reload", tries)
+            self.world.scheduler.at(at, self._press, about, step, link, choice, tries + 1)
+            return
+        self.world.record({"e": "act", "id": about, "step": step, "r": result})

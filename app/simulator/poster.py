@@ -23,6 +23,7 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.status: asyncio.Future[int] | None = None
         self.used = 0
+        self.parser: HttpResponseParser | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are none of asyncio's classes, but act like them.
@@ -47,14 +48,18 @@ class _Connection(asyncio.Protocol):
         return await self.status
 
     def data_received(self, data: bytes) -> None:
+        if self.parser is None:
+            self.close()
+            return
         try:
             self.parser.feed_data(data)
-        except (HttpParserError, AttributeError) as error:
+        except HttpParserError as error:
             self._fail(f"not an HTTP answer: {error}")
             self.close()
 
     def on_message_complete(self) -> None:
         """httptools: the answer is whole."""
+        assert self.parser is not None
         status = self.parser.get_status_code()
         if status < 200:  # an interim answer; the real one follows
             return

@@ -155,10 +155,10 @@ async def serve(config: SimulatorConfig) -> None:
     """Serve until SIGTERM or SIGINT. Raises SimulatorError, one plain line, when a port or the journal is taken."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError, RuntimeError):
-            loop.add_signal_handler(number, stop.set)
     async with running(config) as where:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError, RuntimeError):
+                loop.add_signal_handler(number, stop.set)
         log.info("pretend carrier at %s, SMTP on port %d", where.url, where.smtp_port)
         await stop.wait()
 

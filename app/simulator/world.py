@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.simulator.config import SimulatorConfig
+from app.simulator.config import SimulatorConfig, SimulatorError
 from app.simulator.fates import BY_KEY, Fate, MailFate, fate_of, mail_fate_of
 from app.simulator.journal import Event, Journal
 from app.simulator.plan import Plan
@@ -16,6 +16,7 @@ STAFF_LINK = re.compile(r"/a/([0-9A-Za-z_.~-]+)")
 CODE = re.compile(r"\bCode ([A-Z][0-9A-Z]{1,3})\b")
 STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
 START_WORDS = frozenset({"START", "UNSTOP"})
+CHOICES = frozenset({"ok", "need_help", "cannot"})
 HELP_WORDS = frozenset({"HELP", "INFO"})
 
 
@@ -45,7 +46,7 @@ class Message:
     outbox: list[int] = field(default_factory=list)
     posting: bool = False
     tries: int = 0
-    answered: bool = False
+    answered: str = ""  # the digit, or "page"; empty = not yet
     about: str = ""
     step: int = -1
     opt: str = ""
@@ -107,8 +108,18 @@ class World:
         self.journal = Journal(config.journal)
         self.scheduler = Scheduler(now)
         self._forget()
-        for event in self.journal.replay():
-            self._apply(event)
+        try:
+            for event in self.journal.replay():
+                self._apply(event)
+        except (KeyError, AttributeError, TypeError):
+            self.journal.close()
+            raise SimulatorError(
+                f"The simulator's journal {config.journal} was written by another version. "
+                "Move the file away to start anew."
+            ) from None
+        except BaseException:
+            self.journal.close()
+            raise
 
     def _forget(self) -> None:
         self.messages: dict[str, Message] = {}
@@ -222,7 +233,7 @@ class World:
         if event["done"] and (asked := self.messages.get(event["done"])):
             for text in phone.texts:
                 if text is asked or (asked.code and text.code == asked.code):
-                    text.answered = True
+                    text.answered = event["body"].strip()[:1]
 
     def _on_ina(self, event: Event) -> None:
         incoming = self.messages[event["sid"]]
@@ -254,8 +265,8 @@ class World:
         self.acted.add((event["id"], event["step"]))
         if mail := self.emails.get(event["id"]):
             mail.opened, mail.answer = True, event["r"]
-        elif message := self.messages.get(event["id"]):
-            message.answered = True
+        elif (message := self.messages.get(event["id"])) and event["r"] in CHOICES:
+            message.answered = "page"
 
     def _on_mail(self, event: Event) -> None:
         mail = Email(

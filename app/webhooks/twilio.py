@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from app.access.api import HouseDep
 from app.channels.twilio import Signatures
-from app.deliveries import service as deliveries
+from app.deliveries.callbacks import CallbackWriter, Received
 from app.kernel.errors import BadRequest, Forbidden, NotFound, NotYet
 from app.replies import service as replies
 
@@ -56,7 +56,7 @@ def twiml(message: str | None = None) -> Response:
 
 
 @router.post("/status/{attempt_token}", response_class=Response, summary="A message's status changed")
-async def status(attempt_token: str, form: Form, house: HouseDep) -> Response:
+async def status(attempt_token: str, form: Form, house: HouseDep, request: Request) -> Response:
     attempt_id = house.signer.attempt_id(attempt_token)
     if attempt_id is None:
         raise NotFound("This callback address is not one of ours.")
@@ -64,11 +64,8 @@ async def status(attempt_token: str, form: Form, house: HouseDep) -> Response:
     word = form.get("MessageStatus") or form.get("SmsStatus") or ""
     if not sid or not word or len(sid) > 64 or len(word) > 64 or "\0" in sid + word:
         raise BadRequest("MessageSid and MessageStatus are needed.")
-    async with house.db.begin() as session:
-        await deliveries.record_callback(
-            session, house, attempt_id=attempt_id, provider_message_id=sid, status=word,
-            error_code=_code(form.get("ErrorCode")),
-        )  # fmt: skip
+    writer: CallbackWriter = request.app.state.callbacks
+    await writer.record(Received(attempt_id, sid, word, _code(form.get("ErrorCode"))))
     return Response(status_code=204)
 
 

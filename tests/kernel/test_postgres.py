@@ -125,8 +125,11 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def clean_up(data_dir: Path) -> None:
-    """Ends whatever server is left, and removes what a server of root keeps outside the data directory."""
+    """Ends whatever server is left, and removes what it keeps outside the data directory."""
     home = data_dir / "postgres"
+    socket_folder = home / "socket-folder"
+    if socket_folder.exists():
+        shutil.rmtree(socket_folder.read_text().strip(), ignore_errors=True)
     pointer = home / "place"
     folder = Path(pointer.read_text().strip()) if pointer.exists() else home
     recorded = folder / "cluster" / "postmaster.pid"
@@ -387,6 +390,7 @@ def test_missing_password_is_one_plain_line(data_dir: Path) -> None:
         password.write_text("wrong")
         with pytest.raises(PostgresError, match="bring back the file"):
             EmbeddedPostgres(data_dir).start()
+        assert not postgres_place.find(data_dir / "postgres").pid_file.exists(), "no server is left that nobody uses"
     finally:
         aside.rename(password)
 

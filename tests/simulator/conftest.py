@@ -1,6 +1,7 @@
 """One silent and one lively simulator for the whole folder, forgetting everything before each test."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -11,7 +12,7 @@ from .stand import SPEED, Receiver, Stand, listening, standing
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test of this folder runs on one loop, so that servers can outlive a test."""
     for item in items:
-        if item.path.is_relative_to(__file__.rpartition("/")[0]) and pytest_asyncio.is_async_test(item):
+        if item.path.is_relative_to(Path(__file__).parent) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="package"), append=False)
 
 

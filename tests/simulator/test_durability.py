@@ -151,6 +151,15 @@ async def test_damage_inside_the_journal_is_said_plainly(tmp_path: Path, receive
             pass
 
 
+async def test_a_journal_of_another_version_is_said_plainly(tmp_path: Path, receiver: Receiver) -> None:
+    journal = tmp_path / "j.jsonl"
+    journal.write_text('{"e":"teleport"}\n')
+    for _ in range(2):  # the lock is given back
+        with pytest.raises(SimulatorError, match="written by another version"):
+            async with running(config(journal, receiver)):
+                pass
+
+
 async def test_one_journal_serves_one_simulator(stand: Stand) -> None:
     with pytest.raises(SimulatorError, match="Another simulator already uses the journal"):
         async with running(stand.simulator.config):

@@ -87,7 +87,7 @@ async def test_a_reply_by_hand_returns_what_muster_answered(stand: Stand) -> Non
     assert answer["status"] == 200
     assert answer["replies"] == ["Got <1>", "Two"]
     assert answer["twiml"].startswith("<Response>")
-    assert (await stand.text(sid))["answered"] is True
+    assert (await stand.text(sid))["answered"] == "1"
     listed = await asyncio.to_thread(lambda: stand.twilio.messages.list(to=PERSON))
     assert [(text.direction, text.body) for text in listed] == [
         ("outbound-reply", "Two"),

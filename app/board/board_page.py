@@ -1,0 +1,139 @@
+"""The incident's board: one page that answers who knows, who needs help and who cannot be reached."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from app.access.api import HouseDep
+from app.access.matrix import Action
+from app.access.pages import Posted, Reading, Visit, posting
+from app.board import page_view
+from app.board.page_view import DONE, Filters
+from app.incidents import service as incidents
+from app.kernel.errors import FieldError, Invalid, MusterError
+from app.kernel.house import House
+from app.replies import help_requests
+from app.web.forms import Form
+from app.web.inputs import Text
+from app.web.templating import page, see
+
+router = APIRouter()
+
+Changing = Annotated[Posted, Depends(posting(Action.CHANGE_INCIDENT))]
+Helping = Annotated[Posted, Depends(posting(Action.TAKE_HELP))]
+RequestId = Annotated[int, Path(ge=1, le=2**62)]
+
+
+@router.get("/incidents/{key}")
+async def board(
+    key: Text, request: Request, house: HouseDep, visit: Reading, done: Annotated[Text, Query(max_length=20)] = ""
+) -> HTMLResponse:
+    return await _page(request, house, visit, key, message=DONE.get(done, ""))
+
+
+async def _page(
+    request: Request, house: House, visit: Visit, key: str,
+    *, message: str = "", refusal: MusterError | None = None, form: Form | None = None, about: str = "",
+) -> HTMLResponse:  # fmt: skip
+    """The whole board. `about` names the form that was refused; it keeps what was typed."""
+    filters = Filters.of_request(request)
+    async with house.db.begin() as session:
+        context = await page_view.load(session, house, visit, key, filters)
+    return page(
+        request,
+        "board.html",
+        status=refusal.status if refusal else 200,
+        **context
+        | {
+            "message": message,
+            "refusal": refusal,
+            "errors": _errors(refusal),
+            "form": form or Form(),
+            "about": about,
+            "query": filters.query(after=filters.after),
+        },
+    )
+
+
+def _errors(refusal: MusterError | None) -> dict[str, str]:
+    return {entry.field: entry.message for entry in refusal.errors} if refusal else {}
+
+
+@router.post("/incidents/{key}/change")
+async def change(key: Text, request: Request, house: HouseDep, posted: Changing) -> Response:
+    """Status and severity, with a reason. What stands unchanged in the form is not a change."""
+    form = posted.form
+    try:
+        async with house.db.begin() as session:
+            incident = await incidents.get(session, key)
+            status = form.text("status") or None
+            severity = form.text("severity") or None
+            if status == incident["status"]:
+                status = None
+            if severity == incident["severity"]:
+                severity = None
+            if status is None and severity is None:
+                raise Invalid("Nothing was changed.", [FieldError("status", "choose another status or severity")])
+            await incidents.change(
+                session, house, posted.actor, key, status=status, severity=severity, commander=None,
+                reason=form.text("reason"), accept_open_help=False,
+            )  # fmt: skip
+    except MusterError as error:
+        return await _refused(request, house, posted, key, error, "change")
+    return see(f"/incidents/{key}?done=changed")
+
+
+@router.post("/incidents/{key}/close")
+async def close(key: Text, request: Request, house: HouseDep, posted: Changing) -> Response:
+    """Ends the incident for good; with open help requests only when that is said explicitly."""
+    try:
+        async with house.db.begin() as session:
+            await incidents.change(
+                session, house, posted.actor, key, status="closed", severity=None, commander=None,
+                reason=posted.form.text("reason"), accept_open_help=bool(posted.form.text("accept_open_help")),
+            )  # fmt: skip
+    except MusterError as error:
+        return await _refused(request, house, posted, key, error, "close")
+    return see(f"/incidents/{key}?done=closed")
+
+
+@router.post("/incidents/{key}/help/{request_id}/take")
+async def take(key: Text, request_id: RequestId, request: Request, house: HouseDep, posted: Helping) -> Response:
+    try:
+        async with house.db.begin() as session:
+            await help_requests.take(session, house, posted.actor, key, request_id)
+    except MusterError as error:
+        return await _refused(request, house, posted, key, error, f"help-{request_id}")
+    return see(f"/incidents/{key}?done=taken#part-help")
+
+
+@router.post("/incidents/{key}/help/{request_id}/close")
+async def helped(key: Text, request_id: RequestId, request: Request, house: HouseDep, posted: Helping) -> Response:
+    try:
+        async with house.db.begin() as session:
+            await help_requests.close(
+                session, house, posted.actor, key, request_id, outcome=posted.form.text("outcome")
+            )
+    except MusterError as error:
+        return await _refused(request, house, posted, key, error, f"help-{request_id}")
+    return see(f"/incidents/{key}?done=helped#part-help")
+
+
+async def _refused(
+    request: Request, house: House, posted: Posted, key: str, error: MusterError, about: str
+) -> HTMLResponse:
+    if error.status in (401, 403, 404):
+        raise error
+    return await _page(request, house, posted.visit, key, refusal=_plain(error), form=posted.form, about=about)
+
+
+def _plain(error: MusterError) -> MusterError:
+    """The refusal without the API's words."""
+    open_help: Any = error.extra.get("open_help_requests")
+    if open_help:
+        many = f"{open_help} person still needs help" if open_help == 1 else f"{open_help} people still need help"
+        return type(error)(f"{many}. Close their requests first, or tick the box to close the incident all the same.")
+    return error

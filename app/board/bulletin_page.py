@@ -1,0 +1,172 @@
+"""A bulletin as people will see it, whom it reaches and whom not, and only then the buttons: approve, send, cancel."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, Response
+
+from app.access.api import HouseDep
+from app.access.matrix import Action
+from app.access.pages import Posted, Reading, Visit, posting
+from app.board import page_words
+from app.bulletins import service as bulletins
+from app.bulletins.api import Number
+from app.deliveries import sending
+from app.incidents import service as incidents
+from app.kernel.errors import MusterError
+from app.kernel.house import House
+from app.playbooks import service as playbooks
+from app.playbooks.schema import Playbook
+from app.web.idempotency import once
+from app.web.inputs import Text
+from app.web.templating import page, see
+
+router = APIRouter()
+
+Approving = Annotated[Posted, Depends(posting(Action.APPROVE))]
+Sending = Annotated[Posted, Depends(posting(Action.SEND))]
+Cancelling = Annotated[Posted, Depends(posting(Action.CANCEL))]
+
+NAMED = 50
+"""How many of the unreachable are named before a count stands for the rest."""
+
+
+@router.get("/incidents/{key}/bulletins/{number}")
+async def preview(key: Text, number: Number, request: Request, house: HouseDep, visit: Reading) -> HTMLResponse:
+    return await _page(request, house, visit, key, number)
+
+
+async def _page(
+    request: Request, house: House, visit: Visit, key: str, number: int, *, refusal: MusterError | None = None
+) -> HTMLResponse:
+    async with house.db.begin() as session:
+        incident = await incidents.get(session, key)
+        row = await bulletins.get(session, incident["id"], number)
+        shown = await bulletins.show(session, house, incident, row)
+        playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
+        newest = max(b["number"] for b in await bulletins.of_incident(session, incident["id"]))
+    rule = playbook.approval(incident["severity"])
+    recipients = shown["recipients"]
+    drill, total = incident["drill"], recipients["total"]
+    return page(
+        request,
+        "bulletin.html",
+        status=refusal.status if refusal else 200,
+        visit=visit,
+        incident=dict(incident),
+        bulletin=shown,
+        audiences=_audiences(playbook, shown, house),
+        general=[entry for entry in _problems(shown) if not entry["audience"]],
+        reasons=Counter(entry["reason"] for entry in recipients["unreachable"]).most_common(),
+        unreachable=recipients["unreachable"][:NAMED],
+        unreachable_more=max(0, len(recipients["unreachable"]) - NAMED),
+        button=page_words.send_button(recipients["by_channel"], total, drill=drill),
+        approvers=page_words.roles(shown["approvals"]["roles"], last="and" if rule.roles else "or"),
+        other_person=rule.other_person,
+        own=row["created_by"] == visit.actor.account_id,
+        role_counts=not rule.roles or visit.actor.role == "admin" or visit.actor.role in rule.roles,
+        newest=newest,
+        refusal=refusal,
+        words=page_words,
+    )
+
+
+def _problems(shown: dict[str, Any]) -> list[dict[str, Any]]:
+    """Errors, then warnings, each with the audience and channel whose words it is about."""
+    found = []
+    for level in ("errors", "warnings"):
+        for entry in shown[level]:
+            audience, _, rest = entry["where"].partition(".")
+            known = audience in shown["audiences"]
+            found.append(
+                {
+                    "level": level[:-1],
+                    "message": entry["message"],
+                    "audience": audience if known else None,
+                    "channel": rest.split(".")[0] if known else None,
+                    "where": "" if known else _place(entry["where"]),
+                }
+            )
+    return found
+
+
+def _place(where: str) -> str:
+    """What a finding is about, in the words of the form."""
+    name = where.removeprefix("facts.").replace("_", " ")
+    return {"bulletin": "This bulletin", "audiences": "Who is told"}.get(where, name.capitalize())
+
+
+def _audiences(playbook: Playbook, shown: dict[str, Any], house: House) -> list[dict[str, Any]]:
+    """Each audience's messages by channel and language, with the problems of their words."""
+    problems = _problems(shown)
+    found = []
+    for name in shown["audiences"]:
+        label = playbook.audiences[name].label if name in playbook.audiences else name
+        mine = [entry for entry in problems if entry["audience"] == name]
+        languages: dict[str, dict[str, Any]] = {}
+        for message in shown["messages"]:
+            if message["audience"] == name:
+                languages.setdefault(message.get("language", ""), {})[message["channel"]] = message
+        found.append(
+            {
+                "name": name,
+                "label": label,
+                "problems": mine,
+                "languages": [
+                    {"tag": tag or playbook.language, "own": not tag, **each} for tag, each in languages.items()
+                ],
+                "voice_here": "voice" in house.channels,
+            }
+        )
+    return found
+
+
+@router.post("/incidents/{key}/bulletins/{number}/approve")
+async def approve(key: Text, number: Number, request: Request, house: HouseDep, posted: Approving) -> Response:
+    try:
+        async with house.db.begin() as session:
+            await bulletins.approve(
+                session, house, posted.actor, key, number, accept_warnings=bool(posted.form.text("accept_warnings"))
+            )
+    except MusterError as error:
+        return await _refused(request, house, posted.visit, key, number, error)
+    return see(f"/incidents/{key}/bulletins/{number}#decide")
+
+
+@router.post("/incidents/{key}/bulletins/{number}/send")
+async def send(key: Text, number: Number, request: Request, house: HouseDep, posted: Sending) -> Response:
+    try:
+        async with house.db.begin() as session:
+
+            async def do() -> dict[str, Any]:
+                return await sending.send(session, house, posted.actor, key, number)
+
+            await once(
+                session, key=posted.form.text("form") or None, account_id=posted.actor.account_id,
+                operation=f"send:{key}:{number}", body={"confirm": False}, now=house.clock.now(), do=do,
+            )  # fmt: skip
+    except MusterError as error:
+        return await _refused(request, house, posted.visit, key, number, error)
+    return see(f"/incidents/{key}?done=sent")
+
+
+@router.post("/incidents/{key}/bulletins/{number}/cancel")
+async def cancel(key: Text, number: Number, request: Request, house: HouseDep, posted: Cancelling) -> Response:
+    try:
+        async with house.db.begin() as session:
+            await sending.cancel(session, house, posted.actor, key, number)
+    except MusterError as error:
+        return await _refused(request, house, posted.visit, key, number, error)
+    return see(f"/incidents/{key}?done=cancelled")
+
+
+async def _refused(
+    request: Request, house: House, visit: Visit, key: str, number: int, error: MusterError
+) -> HTMLResponse:
+    """The same page with the reason on top, so that what to do next is at hand."""
+    if error.status in (401, 404):
+        raise error
+    return await _page(request, house, visit, key, number, refusal=error)

@@ -1,0 +1,53 @@
+"""Home: what is going on now, then what is over. Signed out, it says how to sign in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.api import HouseDep
+from app.access.pages import MaybeVisit
+from app.board import page_chart, page_reads, page_words, service
+from app.incidents import service as incidents
+from app.web.templating import page
+
+router = APIRouter()
+
+OPEN_SHOWN = 20
+PAST_SHOWN = 20
+
+
+@router.get("/")
+async def home(
+    request: Request,
+    house: HouseDep,
+    visit: MaybeVisit,
+    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+) -> HTMLResponse:
+    if visit is None:
+        return page(request, "signed_out.html")
+    async with house.db.begin() as session:
+        going_on = await incidents.page(session, status="open", limit=OPEN_SHOWN)
+        told = [await _with_account(session, entry) for entry in going_on]
+        over = await incidents.page(session, status="closed", before=before, limit=PAST_SHOWN + 1)
+        known = await page_reads.people_known(session)
+    return page(
+        request,
+        "home.html",
+        visit=visit,
+        going_on=told,
+        over=[dict(entry) for entry in over[:PAST_SHOWN]],
+        older=over[PAST_SHOWN - 1]["id"] if len(over) > PAST_SHOWN else None,
+        people_known=known,
+        words=page_words,
+    )
+
+
+async def _with_account(session: AsyncSession, incident: RowMapping) -> dict[str, Any]:
+    board = await service.latest_board(session, incident["key"])
+    counts = page_chart.tally(board["counts"] | {"total": board["total"]}) if board else None
+    return dict(incident) | {"account": page_words.account(counts, incident["open_help"])}

@@ -1,0 +1,70 @@
+"""The board kept up to date: a stream of its parts as HTML, each sent when it changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from app.access import service as access
+from app.access.api import HouseDep
+from app.access.pages import COOKIE, Reading, Visit
+from app.board import page_view
+from app.board.page_view import PARTS, Filters
+from app.board.stream import Hub
+from app.incidents import service as incidents
+from app.kernel.house import House
+from app.web import sse
+from app.web.forms import Form
+from app.web.inputs import Text
+
+router = APIRouter()
+
+LOOK_SECONDS = 15.0
+"""Looks this often even when nothing was heard: a due time passes without anybody changing anything."""
+
+LEAST_SECONDS = 0.6
+MOST_SECONDS = 1.2
+"""Between two looks of one stream: as long as a look took three times over, so that a board of ten thousand people
+cannot keep a process busy, and still short enough to be right within two seconds."""
+
+
+@router.get("/incidents/{key}/live", response_class=StreamingResponse)
+async def live(key: Text, request: Request, house: HouseDep, visit: Reading) -> StreamingResponse:
+    """`part` events: `{"id": the element's, "html": its new text}`."""
+    async with house.db.begin() as session:
+        await incidents.get(session, key)
+    hub: Hub = request.app.state.hub
+    return sse.streamed(_events(house, hub, visit, request.cookies[COOKIE], key, Filters.of_request(request)))
+
+
+async def _events(
+    house: House, hub: Hub, visit: Visit, secret: str, key: str, filters: Filters
+) -> AsyncIterator[bytes]:
+    known: dict[str, str] = {}
+    async with hub.subscribe() as changed:
+        while not hub.stopping.is_set():
+            await hub.wait(changed, seconds=LOOK_SECONDS)
+            if hub.stopping.is_set():
+                return
+            began = time.monotonic()
+            # A transaction of its own each time: none is held open while nothing happens.
+            async with house.db.begin() as session:
+                if await access.by_session(session, secret, house.clock) is None:
+                    return  # signed out or left: the browser asks again and is refused
+                context = await page_view.load(session, house, visit, key, filters)
+            context |= {"errors": {}, "form": Form(), "about": "", "query": filters.query(after=filters.after)}
+            said = False
+            for name in PARTS:
+                html = page_view.part(house, name, context)
+                if known.get(name) != html:
+                    known[name] = html
+                    said = True
+                    yield sse.event("part", {"id": f"part-{name}", "html": html})
+            if not said:
+                yield sse.KEEP_ALIVE
+            took = time.monotonic() - began
+            await asyncio.sleep(min(MOST_SECONDS, max(LEAST_SECONDS, 3 * took)))

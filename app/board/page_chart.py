@@ -1,0 +1,133 @@
+"""Bars and curves as figures for inline SVG: percentages and path data. Pure, and without any styling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+MOST_ROWS = 14
+"""About how many rows the table behind a curve has."""
+
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+"""Seconds that a row of the table may span."""
+
+BAR_PARTS = ("answered", "waiting", "trying", "unreachable")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One part of a bar; `left` and `width` in percent."""
+
+    kind: str
+    count: int
+    left: str
+    width: str
+
+
+def tally(counts: Mapping[str, int]) -> dict[str, int]:
+    """The eight counts as people ask for them. All but `need_help` and `total` add up to the total."""
+    return {
+        "total": counts.get("total", sum(counts.values())),
+        "answered": counts["acknowledged"] + counts["need_help"] + counts["cannot"],
+        "ok": counts["acknowledged"],
+        "need_help": counts["need_help"],
+        "cannot": counts["cannot"],
+        "waiting": counts["waiting"],
+        "trying": counts["pending"] + counts["uncertain"],
+        "unreachable": counts["unreachable"],
+        "stopped": counts["cancelled"],
+    }
+
+
+def bar(counts: Mapping[str, int]) -> list[Segment]:
+    """The parts of one bar, left to right; nothing for a part without people."""
+    total, left, found = counts["total"], 0.0, []
+    for kind in BAR_PARTS:
+        if not total or not counts[kind]:
+            continue
+        width = 100 * counts[kind] / total
+        found.append(Segment(kind, counts[kind], f"{left:.2f}%", f"{width:.2f}%"))
+        left += width
+    return found
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One send on the curve: `x` in percent."""
+
+    x: str
+    at: datetime
+    channel: str
+    people: int
+    number: int
+    flip: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: how many had answered by `until`, how many of them within the row."""
+
+    until: datetime
+    fresh: int
+    answered: int
+    share: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Answers over time. `line` and `area` are path data in a box of 100 by 100; `top` is what 100 percent means."""
+
+    start: datetime
+    end: datetime
+    top: int
+    answered: int
+    line: str
+    area: str
+    marks: list[Mark] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+
+def curve(
+    *, start: datetime, now: datetime, total: int, answers: Sequence[Mapping[str, Any]], sends: Sequence[Mapping[str, Any]]
+) -> Curve:  # fmt: skip
+    """The curve from a bulletin's send on. It ends a little after the last thing that happened."""
+    moments = [start, *(entry["at"] for entry in answers), *(entry["at"] for entry in sends)]
+    lively = max(timedelta(seconds=30), (max(moments) - start) * 1.25)
+    end = max(start + timedelta(seconds=30), min(now, start + lively), max(moments))
+    length = (end - start).total_seconds()
+
+    def across(moment: datetime) -> float:
+        return min(100.0, max(0.0, 100 * (moment - start).total_seconds() / length))
+
+    # The line steps up to each count, so that no answer is drawn before it came.
+    steps, answered = ["M0 100"], 0
+    for entry in answers:
+        answered += entry["people"]
+        steps.append(f"H{across(entry['at']):.2f}V{100 - 100 * answered / max(total, 1):.2f}")
+    steps.append(f"H{across(min(max(now, end), end)):.2f}")
+    line = "".join(steps)
+    marks = [
+        Mark(f"{across(entry['at']):.2f}%", entry["at"], entry["channel"], entry["people"], place, across(entry["at"]) > 88)
+        for place, entry in enumerate(sends, 1)
+    ]
+    return Curve(start, end, total, answered, line, f"{line}V100Z", marks, _rows(start, end, total, answers))
+
+
+def _rows(start: datetime, end: datetime, total: int, answers: Sequence[Mapping[str, Any]]) -> list[Row]:
+    length = (end - start).total_seconds()
+    step = next((size for size in _STEPS if length / size <= MOST_ROWS), _STEPS[-1])
+    found: list[Row] = []
+    answered, waiting = 0, list(answers)
+    until = start
+    while until < end:
+        until = min(until + timedelta(seconds=step), end)
+        fresh = 0
+        while waiting and (waiting[0]["at"] <= until or until == end):
+            fresh += waiting.pop(0)["people"]
+        answered += fresh
+        found.append(Row(until, fresh, answered, round(100 * answered / max(total, 1))))
+        if len(found) > 400:
+            break
+    return found

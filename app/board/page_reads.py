@@ -1,0 +1,173 @@
+"""SQL of the pages, for what no other room reads out: each is one statement whatever the number of people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
+from app.directory.audiences import AudienceSpec, members_sql, route_parameters, routes_sql
+from app.directory.folding import fold
+from app.kernel.db import row, rows
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Who would be told now. `channels` counts people by the first channel that reaches them."""
+
+    total: int
+    channels: dict[str, int]
+    departments: dict[str, int]
+    unreachable: int
+
+
+async def expected(
+    session: AsyncSession,
+    *, specs: Sequence[AudienceSpec], ladder: Sequence[str], channels: Sequence[str], countries: Sequence[str] | None,
+) -> Expected:  # fmt: skip
+    """Counts everybody in the audiences by department and by first channel."""
+    members, parameters = members_sql(specs)
+    found = await rows(
+        session,
+        f"""
+        WITH m AS MATERIALIZED ({members}), r AS MATERIALIZED ({routes_sql(among="m")}), first AS (
+          SELECT DISTINCT ON (r.person_id) r.person_id, r.channel
+          FROM r JOIN unnest(CAST(:ladder AS text[])) WITH ORDINALITY AS l (channel, rung) ON l.channel = r.channel
+          ORDER BY r.person_id, l.rung
+        )
+        SELECT dep.name AS department, first.channel, count(*) AS people
+        FROM m JOIN person p ON p.id = m.person_id JOIN department dep ON dep.id = p.department_id
+        LEFT JOIN first ON first.person_id = m.person_id
+        GROUP BY 1, 2 ORDER BY 1
+        """,
+        parameters | route_parameters(channels, countries) | {"ladder": list(ladder)},
+    )
+    by_channel: dict[str, int] = {}
+    by_department: dict[str, int] = {}
+    unreachable = 0
+    for entry in found:
+        by_department[entry["department"]] = by_department.get(entry["department"], 0) + entry["people"]
+        if entry["channel"] is None:
+            unreachable += entry["people"]
+        else:
+            by_channel[entry["channel"]] = by_channel.get(entry["channel"], 0) + entry["people"]
+    return Expected(sum(by_department.values()), by_channel, by_department, unreachable)
+
+
+async def open_help(
+    session: AsyncSession, incident_id: int, *, department: str | None, limit: int
+) -> tuple[Sequence[RowMapping], int]:
+    """(help requests that nobody has closed, the oldest first; how many there are in all)."""
+    found = await rows(
+        session,
+        """
+        SELECT h.id, h.opened_at, h.taken_at, h.taken_by AS taken_by_id, a.name AS taken_by, p.employee_id, p.name,
+               p.title, p.site, dep.name AS department, count(*) OVER () AS in_all
+        FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
+        LEFT JOIN account a ON a.id = h.taken_by
+        WHERE h.incident_id = :incident AND h.closed_at IS NULL
+          AND (CAST(:department AS text) IS NULL OR dep.key = :department)
+        ORDER BY (h.taken_by IS NOT NULL), h.opened_at, h.id LIMIT :limit
+        """,
+        {"incident": incident_id, "department": fold(department) if department else None, "limit": limit},
+    )
+    return found, int(found[0]["in_all"]) if found else 0
+
+
+async def reports(
+    session: AsyncSession, incident_id: int, *, department: str | None, before: int | None, limit: int
+) -> Sequence[RowMapping]:
+    """Field reports, newest first, with how many there are in all."""
+    return await rows(
+        session,
+        """
+        SELECT f.id, f.text, f.maybe_help, f.via, f.at, p.name, p.title, p.site, dep.name AS department, f.number,
+               count(*) OVER () AS in_all
+        FROM field_report f LEFT JOIN person p ON p.id = f.person_id LEFT JOIN department dep ON dep.id = p.department_id
+        WHERE f.incident_id = :incident AND (CAST(:before AS bigint) IS NULL OR f.id < :before)
+          AND (CAST(:department AS text) IS NULL OR dep.key = :department)
+        ORDER BY f.id DESC LIMIT :limit
+        """,
+        {
+            "incident": incident_id, "before": before, "limit": limit,
+            "department": fold(department) if department else None,
+        },
+    )  # fmt: skip
+
+
+async def recent_timeline(session: AsyncSession, key: str, incident_id: int, *, limit: int) -> Sequence[RowMapping]:
+    """What happened last, newest first. Answers are folded: `answers` came after an entry and before the next one."""
+    return await rows(
+        session,
+        """
+        WITH shown AS (
+          SELECT seq, at, actor, kind, data, lag(seq) OVER (ORDER BY seq DESC) AS next_seq
+          FROM audit_entry WHERE stream = :key AND kind NOT IN ('acknowledged', 'answer_changed')
+          ORDER BY seq DESC LIMIT :limit
+        )
+        SELECT s.seq, s.at, s.kind, s.data, p.name AS person, n.text AS note,
+               coalesce(account.name, who.name, CASE WHEN s.actor = 'system' THEN NULL ELSE s.actor END) AS actor,
+               folded.answers, folded.first_at, folded.last_at
+        FROM shown s
+        LEFT JOIN person p ON p.id = (s.data ->> 'person')::bigint
+        LEFT JOIN incident_note n ON n.id = (s.data ->> 'note')::bigint AND n.incident_id = :incident
+        LEFT JOIN account ON s.actor = 'account:' || account.id
+        LEFT JOIN person who ON s.actor = 'person:' || who.id
+        CROSS JOIN LATERAL (
+          SELECT count(*) AS answers, min(a.at) AS first_at, max(a.at) AS last_at FROM audit_entry a
+          WHERE a.stream = :key AND a.kind IN ('acknowledged', 'answer_changed')
+            AND a.seq > s.seq AND a.seq < coalesce(s.next_seq, 9223372036854775807)) folded
+        ORDER BY s.seq DESC
+        """,
+        {"key": key, "incident": incident_id, "limit": limit},
+    )
+
+
+async def sends(session: AsyncSession, bulletin_id: int) -> Sequence[RowMapping]:
+    """When each step of a bulletin's ladder began, by channel, and to how many people."""
+    return await rows(
+        session,
+        """
+        SELECT a.rung, a.channel, min(a.created_at) AS at, count(*) AS people
+        FROM attempt a JOIN delivery d ON d.id = a.delivery_id
+        WHERE d.bulletin_id = :bulletin AND a.seq = 0 GROUP BY a.rung, a.channel ORDER BY 3, 1
+        """,
+        {"bulletin": bulletin_id},
+    )
+
+
+async def unanswered(
+    session: AsyncSession, bulletin_id: int, *, department: str | None, limit: int
+) -> Sequence[RowMapping]:
+    """Everybody who has not answered, by department, site and name, with every number they have."""
+    return await rows(
+        session,
+        f"""
+        WITH each_one AS (
+          SELECT d.id, p.id AS person_id, p.employee_id, p.name, p.title, p.site, dep.name AS department,
+                 dep.key AS department_key, {STATUS} AS status
+          FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+          JOIN incident i ON i.id = d.incident_id
+          LEFT JOIN ({ATTEMPT_SUMMARY} JOIN delivery x ON x.id = a.delivery_id
+                     WHERE x.bulletin_id = :bulletin GROUP BY a.delivery_id) s ON s.delivery_id = d.id
+          WHERE d.bulletin_id = :bulletin AND d.response IS NULL AND p.active
+        )
+        SELECT e.*, count(*) OVER () AS in_all,
+          (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', c.kind, 'address', c.address) ORDER BY c.position), '[]')
+           FROM contact_point c WHERE c.person_id = e.person_id) AS contact_points
+        FROM each_one e
+        WHERE CAST(:department AS text) IS NULL OR e.department_key = :department
+        ORDER BY e.department, e.site NULLS LAST, e.name, e.employee_id LIMIT :limit
+        """,
+        {"bulletin": bulletin_id, "department": fold(department) if department else None, "limit": limit},
+    )
+
+
+async def people_known(session: AsyncSession) -> int:
+    """How many active people the directory holds."""
+    found = await row(session, "SELECT count(*) AS people FROM person WHERE active")
+    return int(found["people"]) if found else 0
+

@@ -1,0 +1,179 @@
+"""The board's plain words: what a state, a status, a channel and a timeline entry mean to whoever reads them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.deliveries.states import NOT_DELIVERED, State
+
+CHANNELS = {"sms": "Text", "email": "Email", "voice": "Call"}
+CHANNEL_VERBS = {"sms": "text", "email": "email", "voice": "call"}
+
+STATES = {
+    State.QUEUED: "waiting to go out",
+    State.HANDING_OVER: "going out now",
+    State.ACCEPTED: "taken by the provider",
+    State.QUEUED_THERE: "taken by the provider",
+    State.SENDING: "on its way",
+    State.SENT: "on its way",
+    State.DELIVERED: "delivered",
+    State.READ: "read",
+    State.CANCELLED_THERE: "stopped by the provider",
+    State.UNDELIVERED: "not delivered",
+    State.FAILED: "failed",
+    State.REJECTED: "refused",
+    State.SUPPRESSED: "not sent",
+    State.UNKNOWN: "not known yet",
+    State.ABSENT: "did not go out",
+    State.UNCERTAIN: "not certain",
+    State.CANCELLED: "stopped",
+    State.EXPIRED: "waited too long",
+}
+
+FILTERS = {
+    "open": ("Has not answered", ("waiting", "pending", "uncertain", "unreachable")),
+    "unreachable": ("Cannot be reached", ("unreachable",)),
+    "waiting": ("Waiting for an answer", ("waiting",)),
+    "trying": ("Still being tried", ("pending", "uncertain")),
+    "need_help": ("Needs help", ("need_help",)),
+    "cannot": ("Cannot do their part", ("cannot",)),
+    "ok": ("Answered OK", ("acknowledged",)),
+    "stopped": ("Stopped", ("cancelled",)),
+    "all": ("Everybody", ()),
+}
+"""What the list of people can be narrowed to: words for the choice, and the statuses it means (none: every one)."""
+
+RESPONSES = {"ok": "OK", "need_help": "needs help", "cannot": "cannot do their part"}
+VIAS = {"sms": "by text", "page": "on the staff page", "in_person": "in person", "phone": "by phone"}
+
+STATUSES = {
+    "declared": "Declared",
+    "investigating": "Investigating",
+    "identified": "Identified",
+    "monitoring": "Monitoring",
+    "resolved": "Resolved",
+    "closed": "Closed",
+}
+STAGES = {
+    "investigating": "Something is wrong; little is known",
+    "identified": "The cause is known; it is being mended",
+    "monitoring": "It is mended; it is being watched",
+    "resolved": "It is over: the all-clear, which goes to everybody who was told",
+}
+ROLES = {
+    "admin": "administrator",
+    "commander": "commander",
+    "communications_lead": "communications lead",
+    "department_lead": "department lead",
+    "viewer": "viewer",
+}
+
+
+def tried(attempt: Mapping[str, Any]) -> tuple[str, bool]:
+    """(one attempt in words, whether it definitely failed)."""
+    state = State(attempt["state"])
+    failed = state in NOT_DELIVERED
+    said = f"{CHANNELS.get(attempt['channel'], attempt['channel'])} {STATES[state]}"
+    if attempt["reason"] and state is not State.ABSENT:
+        said += f": {attempt['reason']}"
+    return said, failed
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One sentence of the account; `kind` is answered, help, unreachable or none."""
+
+    text: str
+    kind: str = "none"
+
+
+def account(counts: Mapping[str, int] | None, open_help: int) -> list[Clause]:
+    """The sentence that answers the question, from a tally (see `page_chart.tally`)."""
+    if counts is None:
+        return [Clause("Nobody has been told yet.")]
+    said = [Clause(f"{counts['answered']:,} of {counts['total']:,} have answered.", "answered")]
+    if open_help:
+        said.append(Clause(f"{open_help:,} {'needs' if open_help == 1 else 'need'} help.", "help"))
+    else:
+        said.append(Clause("Nobody needs help."))
+    if counts["unreachable"]:
+        said.append(Clause(f"{counts['unreachable']:,} cannot be reached.", "unreachable"))
+    return said
+
+
+def send_button(by_channel: Mapping[str, int], total: int, *, drill: bool) -> str:
+    """`Text 412 people, email 37`: what the button does, with the numbers."""
+    parts = []
+    for channel, verb in CHANNEL_VERBS.items():
+        if count := by_channel.get(channel, 0):
+            people = "" if parts else (" person" if count == 1 else " people")
+            parts.append(f"{verb} {count:,}{people}")
+    said = ", ".join(parts) if parts else f"Record it for {total:,} people whom no message can reach"
+    if drill:
+        return f"Drill: {said}"
+    return said[:1].upper() + said[1:]
+
+
+def people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count:,} people"
+
+
+def roles(names: Sequence[str], *, last: str) -> str:
+    """`commander or communications lead`."""
+    said = [ROLES.get(name, name) for name in names]
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} {last} {said[-1]}"
+
+
+def entry(kind: str, data: Mapping[str, Any], person: str | None) -> str:
+    """One timeline entry as a sentence without its actor. A kind not known here is shown by its own name."""
+    who = person or "somebody no longer on record"
+    made = _ENTRIES.get(kind)
+    try:
+        return made(data, who) if made else kind.replace("_", " ").capitalize()
+    except (KeyError, TypeError, ValueError):
+        return kind.replace("_", " ").capitalize()
+
+
+def _sent(data: Mapping[str, Any], _who: str) -> str:
+    said = f"Bulletin {data['bulletin']} sent to {people(data['recipients'])}"
+    return f"{said}; it replaces the one before for {people(data['replaced'])}" if data.get("replaced") else said
+
+
+def _fallback(data: Mapping[str, Any], _who: str) -> str:
+    channel = CHANNELS.get(data["channel"], data["channel"])
+    return f"{channel} to {people(data['people'])} who had not answered bulletin {data['bulletin']}"
+
+
+def _status(data: Mapping[str, Any], _who: str) -> str:
+    said = f"Status changed from {data['from']} to {data['to']}"
+    return f"{said}, with {people(data['open_help'])} still in need of help" if data.get("open_help") else said
+
+
+def _answered(data: Mapping[str, Any], who: str) -> str:
+    late = ", late" if data.get("late") else ""
+    return f"{who} answered: {RESPONSES[data['response']]}, {VIAS[data['via']]}{late}"
+
+
+_ENTRIES = {
+    "declared": lambda d, w: f"{'Drill declared' if d.get('drill') else 'Declared'} as {d['severity']}, playbook {d['playbook']}",
+    "bulletin_drafted": lambda d, w: f"Bulletin {d['bulletin']} written ({d['stage']})",
+    "bulletin_approved": lambda d, w: f"Bulletin {d['bulletin']} approved"
+    + (", warnings accepted" if d.get("warnings_accepted") else ""),
+    "bulletin_sent": _sent,
+    "bulletin_cancelled": lambda d, w: f"Bulletin {d['bulletin']} cancelled; {people(d['stopped'])} not told any more",
+    "fallback": _fallback,
+    "status_changed": _status,
+    "severity_changed": lambda d, w: f"Severity changed from {d['from']} to {d['to']}",
+    "commander_changed": lambda d, w: f"{w} is commander now",
+    "acknowledged": _answered,
+    "answer_changed": lambda d, w: f"{_answered(d, w)} (changed)",
+    "help_opened": lambda d, w: f"{w} needs help",
+    "help_taken": lambda d, w: f"Help for {w} taken on",
+    "help_closed": lambda d, w: f"Help for {w} done",
+    "help_withdrawn": lambda d, w: f"{w} no longer needs help",
+    "field_report": lambda d, w: "Report from the field" + (f", from {w}" if "person" in d else ""),
+    "opted_out": lambda d, w: f"{w} opted out of texts",
+    "opted_in": lambda d, w: f"{w} takes texts again",
+}

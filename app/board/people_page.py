@@ -1,0 +1,134 @@
+"""Who has not answered, in full: the list with its search, answers recorded for somebody, and the sheet to call from."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, Response
+
+from app.access.api import HouseDep
+from app.access.matrix import Action
+from app.access.pages import Posted, Reading, Visit, posting
+from app.board import page_reads, page_view, page_words, service
+from app.board.page_view import Filters
+from app.bulletins import service as bulletins
+from app.bulletins.api import Number
+from app.directory import service as directory
+from app.incidents import service as incidents
+from app.kernel.errors import Conflict, MusterError
+from app.kernel.house import House
+from app.replies import behalf
+from app.web.forms import Form
+from app.web.inputs import Text
+from app.web.templating import page, see
+
+router = APIRouter()
+
+Recording = Annotated[Posted, Depends(posting(Action.ACKNOWLEDGE_FOR))]
+
+LIST = 100
+SHEET = 2000
+"""The most people on one call sheet; beyond that, one department at a time."""
+
+
+@router.get("/incidents/{key}/people")
+async def people(key: Text, request: Request, house: HouseDep, visit: Reading) -> HTMLResponse:
+    return await _page(request, house, visit, key, Filters.of_request(request))
+
+
+async def _page(
+    request: Request, house: House, visit: Visit, key: str, filters: Filters,
+    *, refusal: MusterError | None = None, form: Form | None = None, about: str = "",
+) -> HTMLResponse:  # fmt: skip
+    async with house.db.begin() as session:
+        incident = await incidents.get(session, key)
+        number = await _number(house, incident["id"], filters)
+        board = await service.board(session, key, number)
+        found, more = await page_view.list_people(session, visit, key, number, filters, LIST)
+        bulletin = await bulletins.get(session, incident["id"], number)
+    return page(
+        request,
+        "people.html",
+        status=refusal.status if refusal else 200,
+        visit=visit,
+        incident=dict(incident),
+        open=incident["closed_at"] is None,
+        bulletin=dict(bulletin),
+        filters=filters,
+        people=found,
+        more=more,
+        listed=page_view.how_many(board, visit.actor.department or filters.department, filters),
+        departments=[{"name": name} for name in board["by_department"]],
+        here="people",
+        refusal=refusal,
+        errors={entry.field: entry.message for entry in refusal.errors} if refusal else {},
+        form=form or Form(),
+        about=about,
+        words=page_words,
+    )
+
+
+async def _number(house: House, incident_id: int, filters: Filters) -> int:
+    """The bulletin that is looked at: the one asked for if it was sent, else the last that was."""
+    async with house.db.begin() as session:
+        sent = [entry["number"] for entry in await bulletins.of_incident(session, incident_id) if entry["sent_at"]]
+    if not sent:
+        raise Conflict("No bulletin has been sent yet, so nobody can have answered. Write and send the first one.")
+    return filters.bulletin if filters.bulletin in sent else int(sent[-1])
+
+
+@router.post("/incidents/{key}/bulletins/{number}/people/{person_id}/answer")
+async def answer(
+    key: Text, number: Number, person_id: Text, request: Request, house: HouseDep, posted: Recording
+) -> Response:
+    """What somebody said in person or on the phone, recorded under the name of who heard it."""
+    form = posted.form
+    filters = Filters.of({name: form.text(name) for name in ("bulletin", "department", "status", "q", "after")})
+    try:
+        async with house.db.begin() as session:
+            await behalf.acknowledge(
+                session, house, posted.actor, key, number, person_id, response=form.text("response"),
+                via=form.text("via"), at=None, note=form.text("note"),
+            )  # fmt: skip
+    except MusterError as error:
+        if error.status in (401, 403, 404):
+            raise
+        return await _page(request, house, posted.visit, key, filters, refusal=error, form=form, about=person_id)
+    query = filters.query(after=filters.after)
+    if form.text("here") == "people":
+        return see(f"/incidents/{key}/people{query}")
+    return see(f"/incidents/{key}{query}{'&' if len(query) > 1 else ''}done=answered#part-people")
+
+
+@router.get("/incidents/{key}/call-sheet")
+async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Reading) -> HTMLResponse:
+    """Everybody who has not answered, by department, to print and call from."""
+    filters = Filters.of_request(request)
+    department = visit.actor.department or filters.department
+    async with house.db.begin() as session:
+        incident = await incidents.get(session, key)
+        number = await _number(house, incident["id"], filters)
+        bulletin = await bulletins.get(session, incident["id"], number)
+        found = await page_reads.unanswered(session, bulletin["id"], department=department, limit=SHEET)
+        everywhere = await directory.departments(session)
+    full = visit.actor.may(Action.READ_ADDRESSES)
+    listed = []
+    for entry in found:
+        numbers = [point["address"] for point in entry["contact_points"] if point["kind"] != "email"]
+        listed.append(dict(entry) | {"numbers": numbers if full else [directory.mask(number) for number in numbers]})
+    return page(
+        request,
+        "call_sheet.html",
+        visit=visit,
+        incident=dict(incident),
+        bulletin=dict(bulletin),
+        filters=filters,
+        groups=[(name, list(members)) for name, members in groupby(listed, key=lambda entry: entry["department"])],
+        total=int(found[0]["in_all"]) if found else 0,
+        shown_people=len(listed),
+        department=department,
+        departments=list(everywhere) if visit.actor.department is None else [],
+        masked=not full,
+    )

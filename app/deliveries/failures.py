@@ -1,0 +1,33 @@
+"""What follows from a definite failure: flag the address, try once more, go on with the ladder."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.deliveries import repository, retry
+from app.deliveries.states import State
+from app.directory import service as directory
+from app.kernel.house import House
+
+log = logging.getLogger("muster.failures")
+
+
+async def after_failure(session: AsyncSession, house: House, attempt_id: int, code: int | None, now: datetime) -> None:
+    """Does what `retry` says about this code, for an attempt that has just failed for good."""
+    entry = await repository.attempt(session, attempt_id)
+    assert entry is not None
+    treatment = retry.treatment(code)
+    if entry["channel"] != "email":
+        if treatment.alarm:
+            log.error("the provider refuses: %s (code %s)", treatment.reason, code)
+        if treatment.flag:
+            await directory.suppress(session, entry["address"], entry["channel"], treatment.flag, now)
+    again = treatment.retries > entry["seq"] and State(entry["state"]) is not State.REJECTED
+    if again:
+        wait = timedelta(seconds=retry.RETRY_AFTER_SECONDS / house.time_scale)
+        await repository.try_again(session, attempt_id, not_before=now + wait, now=now)
+    if treatment.next_channel or not again:
+        await repository.go_on(session, [entry["delivery_id"]], now=now)

@@ -1,0 +1,315 @@
+"""The record as a document for the review meeting: headings, short tables, times in the company's zone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from app.deliveries.status import STATUSES
+from app.review import times
+from app.review.markup import escape, quote, table
+from app.review.record import (
+    BulletinEntry,
+    Change,
+    Moment,
+    Person,
+    PersonAnswers,
+    Reach,
+    Record,
+    Role,
+    TimelineEntry,
+)
+from app.review.wording import (
+    CHANNEL_WORDS,
+    RESPONSE_WORDS,
+    STATUS_WORDS,
+    VIA_WORDS,
+    counted,
+    people,
+    sentence,
+    words,
+)
+
+NAME = "md"
+MEDIA_TYPE = "text/markdown; charset=utf-8"
+
+NOT_REACHED = "not reached"
+NOT_YET = "not yet"
+
+
+def render(record: Record) -> bytes:
+    return ("\n".join(_Document(record).lines()).rstrip() + "\n").encode()
+
+
+class _Document:
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.zone = ZoneInfo(record.time_zone)
+        self.sent = [bulletin for bulletin in record.bulletins if bulletin.sent_at is not None]
+
+    def lines(self) -> list[str]:
+        parts = (
+            self.head, self.summary, self.reached, self.without, self.on_time, self.people_asking, self.front_line,
+            self.said, self.answers, self.timeline,
+        )  # fmt: skip
+        end = ["DRILL. This was an exercise."] if self.record.drill else []
+        return [line for part in parts for line in part()] + end
+
+    def at(self, moment: datetime | None) -> str | None:
+        return times.readable(moment, self.zone) if moment is not None else None
+
+    def head(self) -> list[str]:
+        record = self.record
+        lines = ["DRILL. This was an exercise.", ""] if record.drill else []
+        lines += [f"# Review of {escape(record.key)}: {escape(record.summary.title)}", ""]
+        if record.simulated:
+            lines += ["Simulated: the messages went to a pretend carrier. Nobody was really told.", ""]
+        return [*lines, f"As of {self.at(record.as_of)}. Times are in the zone {escape(record.time_zone)}.", ""]
+
+    def summary(self) -> list[str]:
+        summary = self.record.summary
+        book = summary.playbook
+        rows = [
+            ("Playbook", f"{book.title} ({book.slug}, revision {book.revision})"),
+            ("Severity", summary.severity),
+            ("Status", summary.status),
+            *((words(role.role).capitalize(), self.held(role)) for role in (*summary.commanders, *summary.roles)),
+            ("Declared", f"{self.at(summary.declared_at)} by {summary.declared_by}"),
+            ("First message", _after(summary.seconds_to_first_message, " after declaring")),
+            ("Resolved", self.ended(summary.resolved_at, summary.seconds_to_resolved)),
+            ("From resolved to the all-clear", _after(summary.seconds_from_resolved_to_all_clear)),
+            ("Closed", self.ended(summary.closed_at, summary.seconds_to_closed)),
+            *((f"Fact: {words(name)}", _value(value)) for name, value in summary.facts.items()),
+        ]
+        return [
+            "## Summary", "", self.outcome(), "", *table(("What", "Value"), rows),
+            "### Severity", "", *self.changes(summary.severity_changes),
+            "### Status", "", *self.changes(summary.status_changes),
+        ]  # fmt: skip
+
+    def outcome(self) -> str:
+        """One sentence that answers the question: who was reached?"""
+        if not self.sent or self.sent[-1].reach is None:
+            return "No bulletin was sent."
+        last = self.sent[-1].reach
+        counts = last.counts
+        rest = sum(counts[status] for status in ("waiting", "pending", "uncertain", "cancelled"))
+        return (
+            f"Bulletin {self.sent[-1].number} went to {people(last.total)}: {counts['acknowledged']:,} answered OK, "
+            f"{counts['need_help']:,} need help, {counts['cannot']:,} answered cannot, "
+            f"{counts['unreachable']:,} could not be reached, {rest:,} did not answer."
+        )
+
+    def held(self, role: Role) -> str:
+        name = f"{role.name} ({role.person_id})" if role.person_id else role.name
+        until = f" until {self.at(role.released_at)}" if role.released_at else ""
+        return f"{name}, from {self.at(role.assumed_at)}{until}"
+
+    def ended(self, moment: datetime | None, seconds: float | None) -> str:
+        return f"{self.at(moment)}, {_after(seconds)} after declaring" if moment else NOT_YET
+
+    def changes(self, changes: Iterable[Change]) -> list[str]:
+        rows = [(self.at(c.at), c.before, c.after, c.by, c.reason) for c in changes]
+        return table(("When", "From", "To", "By", "Why"), rows)
+
+    def reached(self) -> list[str]:
+        lines = ["## Who was reached, and how fast", ""]
+        for bulletin in self.sent:
+            lines += [f"### Bulletin {bulletin.number}: {bulletin.stage}", "", *self.one_reach(bulletin)]
+        return lines if self.sent else [*lines, "No bulletin was sent.", ""]
+
+    def one_reach(self, bulletin: BulletinEntry) -> list[str]:
+        reach, fallback = bulletin.reach, bulletin.fallback
+        assert reach is not None
+        assert fallback is not None
+        groups = {"Everybody": reach, **bulletin.reach_by_department}
+        vias = ", ".join(f"{VIA_WORDS[via]} {number:,}" for via, number in reach.answered_via.items() if number)
+        moved = ", ".join(
+            f"{CHANNEL_WORDS.get(channel, channel)} {number:,} ({fallback.handed_over[channel]:,} handed over)"
+            for channel, number in fallback.by_channel.items()
+        )
+        return [
+            f"Sent {self.at(bulletin.sent_at)} by {escape(bulletin.sent_by)} to {people(reach.total)}.", "",
+            *table(
+                ("Department", "People", *STATUS_WORDS.values()),
+                [(name, r.total, *(r.counts[status] for status in STATUSES)) for name, r in groups.items()],
+            ),
+            f"Delivered to {reach.delivered:,} of {reach.total:,}: {reach.delivered_by_receipt:,} by the handset's "
+            f"receipt, {reach.delivered_by_acceptance:,} where the provider took it and tells nothing more.", "",
+            f"Answered: {reach.answered:,} of {reach.total:,}{f' ({vias})' if vias else ''}. Median time to answer: "
+            f"{_after(reach.median_seconds_to_answer, none='nobody answered')}.", "",
+            f"Moved on to another channel: {people(fallback.people)}{f' ({moved})' if moved else ''}.", "",
+            *self.moments(reach),
+            "After sending, by department:", "",
+            *table(
+                ("Department", "First message", "50 % delivered", "90 % delivered", "100 % delivered",
+                 "50 % acknowledged", "90 % acknowledged", "Median to answer"),
+                [(name, *_speeds(r)) for name, r in groups.items()],
+            ),
+            f"#### Could not be reached: {bulletin.reach.counts['unreachable'] if bulletin.reach else 0:,} "
+            f"of {reach.total:,}", "",
+            *_people_table([(group.reason, person) for group in bulletin.unreachable for person in group.people]),
+            *self.uncertain(bulletin),
+        ]  # fmt: skip
+
+    def uncertain(self, bulletin: BulletinEntry) -> list[str]:
+        if not bulletin.uncertain:
+            return []
+        found = [("the provider's answer was lost", person) for person in bulletin.uncertain]
+        return ["#### Not known whether they got it", "", *_people_table(found)]
+
+    def moments(self, reach: Reach) -> list[str]:
+        points: list[tuple[str, Moment | None]] = [("First message", reach.first_message)]
+        for what, found in (
+            ("delivered", reach.to_delivered), ("acknowledged", reach.to_acknowledged), ("answered", reach.to_answered),
+        ):  # fmt: skip
+            points += [(f"{percent} % {what}", moment) for percent, moment in found.items()]
+        rows: list[tuple[str | None, ...]] = []
+        for point, moment in points:
+            if moment is None:
+                rows.append((point, NOT_REACHED, None, None))
+                continue
+            after = (times.span(moment.seconds_after_declared), times.span(moment.seconds_after_sent))
+            rows.append((point, self.at(moment.at), *after))
+        return table(("Everybody", "When", "After declaring", "After sending"), rows)
+
+    def without(self) -> list[str]:
+        never = [(group.reason, person) for group in self.record.never_reached for person in group.people]
+        stale = self.record.stale
+        return [
+            "## Without the latest word", "",
+            f"Reached by no bulletin at all: {people(len(never))}.", "", *_people_table(never),
+            f"Holding an older bulletin than the latest: {people(len(stale))}.", "",
+            *(table(
+                ("Person", "Id", "Department", "Site", "Holds", "Latest", "Why"),
+                [(s.name, s.person_id, s.department, s.site, s.holds, s.latest, s.why) for s in stale],
+            ) if stale else []),
+        ]  # fmt: skip
+
+    def on_time(self) -> list[str]:
+        cadence = self.record.cadence
+        lines = ["## Bulletins on time", "", f"On time: {cadence.on_time}. Late: {cadence.late}.", ""]
+        rows = [
+            (due.number, self.at(due.due_at) or "no due time", self.at(due.sent_at), _lateness(due.seconds_late))
+            for due in cadence.bulletins
+        ]
+        lines += table(("Bulletin", "Due", "Sent", "Difference"), rows) if rows else []
+        if cadence.next_due_at:
+            passed = ", which has passed" if cadence.next_overdue else ""
+            lines += [f"The next one was due {self.at(cadence.next_due_at)}{passed}.", ""]
+        return lines
+
+    def people_asking(self) -> list[str]:
+        found = self.record.help_requests
+        rows = [
+            (h.id, h.name, h.department, h.site, self.at(h.opened_at), h.taken_by, _after(h.seconds_to_taken),
+             words(h.state), _after(h.seconds_to_closed), h.outcome)
+            for h in found
+        ]  # fmt: skip
+        heads = (
+            "No.", "Person", "Department", "Site", "Opened", "Taken by", "After", "State", "Closed after", "Outcome",
+        )  # fmt: skip
+        lines = table(heads, rows) if rows else ["Nobody asked for help.", ""]
+        return [f"## Help requests: {len(found):,}", "", *lines]
+
+    def front_line(self) -> list[str]:
+        found = self.record.field_reports
+        lines = [f"## Field reports: {len(found):,}", ""]
+        for report in found:
+            where = ", ".join(part for part in (report.department, report.site, report.number) if part)
+            who = f"{report.name} ({where})" if where else report.name
+            may = ", may need help" if report.maybe_help else ""
+            lines += [f"No. {report.id}, {self.at(report.at)}, {escape(who)}, {VIA_WORDS[report.via]}{may}:", ""]
+            lines += [*quote(report.text), ""]
+        return lines if found else [*lines, "None came in.", ""]
+
+    def said(self) -> list[str]:
+        lines = ["## What was said", ""]
+        for bulletin in self.record.bulletins:
+            head = f"### Bulletin {bulletin.number}: {bulletin.stage}, {bulletin.state}"
+            lines += [head, "", *self.one_said(bulletin)]
+        return lines if self.record.bulletins else [*lines, "No bulletin was written.", ""]
+
+    def one_said(self, bulletin: BulletinEntry) -> list[str]:
+        steps = [("Drafted", self.at(bulletin.drafted_at), bulletin.drafted_by)]
+        steps += [(f"Approved as {words(a.role)}", self.at(a.at), a.name) for a in bulletin.approvals]
+        if bulletin.sent_at:
+            steps.append(("Sent", self.at(bulletin.sent_at), bulletin.sent_by or ""))
+        if bulletin.cancelled_at:
+            steps.append(("Cancelled", self.at(bulletin.cancelled_at), ""))
+        lines = table(("Step", "When", "By"), steps)
+        if bulletin.warnings:
+            accepted = "accepted" if bulletin.warnings_accepted else "not accepted"
+            lines += [f"Warnings, {accepted}:", "", *(f"- {escape(warning)}" for warning in bulletin.warnings), ""]
+        for text in bulletin.texts:
+            if text.people:
+                language = f" ({text.language})" if text.language else ""
+                to = f"{text.audience}{language} by {CHANNEL_WORDS.get(text.channel, text.channel)}"
+                lines += [f"To {escape(to)}, {people(text.people)}:", ""]
+                lines += [*quote(f"{text.subject}\n\n{text.text}" if text.subject else text.text), ""]
+        unused = sum(not text.people for text in bulletin.texts)
+        return [*lines, f"Prepared and not used: {counted(unused, 'text', 'texts')}.", ""] if unused else lines
+
+    def answers(self) -> list[str]:
+        late, changed = self.record.late_answers, self.record.changed_answers
+        return [
+            "## Late and changed answers", "",
+            f"Late (after the end, or after the bulletin was replaced): {people(len(late))}.", "", *self.given(late),
+            f"Changed: {people(len(changed))}.", "", *self.given(changed),
+        ]  # fmt: skip
+
+    def given(self, found: Sequence[PersonAnswers]) -> list[str]:
+        rows = [
+            (entry.name, entry.person_id, entry.department, entry.bulletin, self.at(answer.at),
+             RESPONSE_WORDS[answer.response], VIA_WORDS[answer.via], "late" if answer.late else None,
+             answer.recorded_by, answer.note)
+            for entry in found
+            for answer in entry.answers
+        ]  # fmt: skip
+        heads = ("Person", "Id", "Department", "Bulletin", "When", "Answer", "How", "Late", "Recorded by", "Note")
+        return table(heads, rows) if rows else []
+
+    def timeline(self) -> list[str]:
+        """Every entry once: the many first answers in a list of their own, so that the steps can be read."""
+        first = [entry for entry in self.record.timeline if entry.kind == "acknowledged"]
+        others = [entry for entry in self.record.timeline if entry.kind != "acknowledged"]
+        lines = ["## Timeline", ""]
+        if first:
+            many = counted(len(first), "first answer stands", "first answers stand")
+            lines += [f"{many} in a list of their own, below.", ""]
+        lines += self.entries(others)
+        return [*lines, f"## First answers: {len(first):,}", "", *self.entries(first)] if first else lines
+
+    def entries(self, entries: Iterable[TimelineEntry]) -> list[str]:
+        rows = [(e.seq, self.at(e.at), e.actor, sentence(e.kind, e.data)) for e in entries]
+        return table(("No.", "When", "Who", "What"), rows)
+
+
+def _after(seconds: float | None, what: str = "", *, none: str = NOT_YET) -> str:
+    return f"{times.span(seconds)}{what}" if seconds is not None else none
+
+
+def _lateness(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    if seconds == 0:
+        return "on the dot"
+    return f"{times.span(seconds)} late" if seconds > 0 else f"{times.span(-seconds)} early"
+
+
+def _speeds(reach: Reach) -> list[str]:
+    points = [reach.first_message, *reach.to_delivered.values(), *reach.to_acknowledged.values()]
+    shown = [times.span(moment.seconds_after_sent) if moment else NOT_REACHED for moment in points]
+    return [*shown, _after(reach.median_seconds_to_answer, none="nobody answered")]
+
+
+def _people_table(found: Sequence[tuple[str, Person]]) -> list[str]:
+    rows = [(reason, person.name, person.person_id, person.department, person.site) for reason, person in found]
+    return table(("Reason", "Person", "Id", "Department", "Site"), rows) if rows else []
+
+
+def _value(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(part) for part in value)
+    return "" if value is None else str(value)

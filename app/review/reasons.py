@@ -1,0 +1,57 @@
+"""Why somebody was not reached, in plain words, without anybody's number or address in them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.deliveries import retry
+from app.deliveries.states import NOT_DELIVERED, State
+from app.directory.service import mask
+
+_EMAIL = re.compile(r"[^\s<>\"'(),;:@]+@[^\s<>\"'(),;:@]+\.[^\s<>\"'(),;:@]+")
+_NUMBER = re.compile(r"(?<![\w+])\+\d(?:[ ().\-/]{0,2}\d){6,14}(?!\d)")
+
+
+def masked(text: str) -> str:
+    """The text with every international phone number (`+1 415 ...`) shown as the directory shows it to readers."""
+    return _NUMBER.sub(lambda found: mask("+" + re.sub(r"\D", "", found[0])), text)
+
+
+def provider_words(reason: str | None, address: str) -> str | None:
+    """What a provider said, which often repeats the address that it was given."""
+    if reason is None:
+        return None
+    # Longest first: a server may quote the address with or without its plus sign.
+    for said in (address, address.removeprefix("+")):
+        if len(said) > 5:
+            reason = re.sub(re.escape(said), lambda _: mask(address), reason, flags=re.IGNORECASE)
+    return _EMAIL.sub(lambda found: mask(found[0]), masked(reason))
+
+
+def why(status: str, entry: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why the person is unreachable or was cancelled; None for every other status. The same words as on the board.
+
+    `entry` has `cancel_reason`, `active`, `unreachable_reason`; each attempt `channel`, `state`, `error_code` and
+    `reason`, in the order in which they were made.
+    """
+    if status == "cancelled":
+        if entry["cancel_reason"] == "superseded":
+            return "replaced by a newer bulletin"
+        if entry["cancel_reason"]:
+            return str(entry["cancel_reason"])
+        return "left" if not entry["active"] else "the incident is closed"
+    if status != "unreachable":
+        return None
+    if entry["unreachable_reason"]:
+        return str(entry["unreachable_reason"])
+    failed = [attempt for attempt in attempts if State(attempt["state"]) in NOT_DELIVERED]
+    if not failed:
+        return "no usable contact point"
+    last = failed[-1]
+    if last["channel"] == "email":
+        return f"email refused: {last['reason'] or last['error_code']}"
+    if last["error_code"] in retry.TREATMENTS:
+        return retry.TREATMENTS[last["error_code"]].reason
+    return str(last["reason"] or "refused")

@@ -1,0 +1,125 @@
+"""The record's words for people: neutral, short, blaming nobody. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+STATUS_WORDS: Mapping[str, str] = {
+    "acknowledged": "answered OK",
+    "need_help": "need help",
+    "cannot": "answered cannot",
+    "waiting": "told, no answer",
+    "pending": "being tried",
+    "uncertain": "not known",
+    "unreachable": "not reached",
+    "cancelled": "stopped",
+}
+"""The eight counts as column heads."""
+
+RESPONSE_WORDS: Mapping[str, str] = {"ok": "OK", "need_help": "need help", "cannot": "cannot"}
+
+VIA_WORDS: Mapping[str, str] = {
+    "sms": "by text", "page": "on the page", "in_person": "in person", "phone": "by phone",
+}  # fmt: skip
+
+CHANNEL_WORDS: Mapping[str, str] = {"sms": "text", "email": "email", "voice": "call"}
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """`1 person`, `0 people`, `12,345 people`."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def people(number: int) -> str:
+    return counted(number, "person", "people")
+
+
+def words(name: object) -> str:
+    """`incident_commander` -> `incident commander`."""
+    return str(name).replace("_", " ")
+
+
+def sentence(kind: str, data: Mapping[str, Any]) -> str:
+    """One timeline entry in words. Kinds that are not known here are told with everything they hold."""
+    known = {name: value for name, value in data.items() if name != "text"}
+    try:
+        said = _sentence(kind, known)
+    except (KeyError, TypeError, ValueError):
+        # An entry of another version: shown as it is rather than not at all.
+        said = _whole(kind, known)
+    reason = data.get("text")
+    return f"{said}: {reason}" if reason else said
+
+
+def _whole(kind: str, data: Mapping[str, Any]) -> str:
+    held = ", ".join(f"{words(name)} {_plain(value)}" for name, value in data.items())
+    return f"{words(kind)} ({held})" if held else words(kind)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping) and "name" in value:
+        return str(value["name"])
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _sentence(kind: str, data: Mapping[str, Any]) -> str:
+    if kind == "declared":
+        drill = " as a drill" if data["drill"] else ""
+        return f"declared{drill}, {data['severity']}, playbook {data['playbook']} revision {data['revision']}"
+    if kind in ("status_changed", "severity_changed"):
+        what = "status" if kind == "status_changed" else "severity"
+        still = f", {people(data['open_help'])} still asking for help" if data.get("open_help") else ""
+        return f"{what} from {data['from']} to {data['to']}{still}"
+    if kind == "commander_changed":
+        return f"{data['person']['name']} took command"
+    if kind.startswith("bulletin_"):
+        return _bulletin(kind, data)
+    if kind == "fallback":
+        channel = CHANNEL_WORDS.get(data["channel"], data["channel"])
+        return f"{people(data['people'])} tried by {channel} for bulletin {data['bulletin']}"
+    if kind in ("acknowledged", "answer_changed"):
+        return _answer(kind, data)
+    if kind.startswith("help_"):
+        return _help(kind, data)
+    if kind == "field_report":
+        who = data["person"]["name"] if "person" in data else "somebody at a shared number"
+        return f"field report {data['field_report']} from {who}{', may need help' if data['maybe_help'] else ''}"
+    if kind in ("opted_out", "opted_in"):
+        what = "opted out of texts" if kind == "opted_out" else "takes texts again"
+        return f"the number of {data['person']['name']} {what}"
+    raise KeyError(kind)
+
+
+def _bulletin(kind: str, data: Mapping[str, Any]) -> str:
+    number = f"bulletin {data['bulletin']}"
+    if kind == "bulletin_drafted":
+        return f"{number} drafted ({data['stage']})"
+    if kind == "bulletin_approved":
+        accepted = ", its warnings accepted" if data["warnings_accepted"] else ""
+        return f"{number} approved as {words(data['role'])}{accepted}"
+    if kind == "bulletin_sent":
+        replaced = f", {counted(data['replaced'], 'earlier message', 'earlier messages')} replaced"
+        return f"{number} sent to {people(data['recipients'])} ({data['stage']}){replaced if data['replaced'] else ''}"
+    if kind == "bulletin_cancelled":
+        return f"{number} cancelled" + (f", stopped for {people(data['stopped'])}" if "stopped" in data else "")
+    raise KeyError(kind)
+
+
+def _answer(kind: str, data: Mapping[str, Any]) -> str:
+    said = RESPONSE_WORDS.get(data["response"], data["response"])
+    verb = "answered" if kind == "acknowledged" else "answered again:"
+    late = ", late" if data["late"] else ""
+    return f"{data['person']['name']} {verb} {said} {VIA_WORDS[data['via']]} to bulletin {data['bulletin']}{late}"
+
+
+def _help(kind: str, data: Mapping[str, Any]) -> str:
+    name = data["person"]["name"]
+    return {
+        "help_opened": f"{name} needs help",
+        "help_taken": f"the help request of {name} taken on",
+        "help_closed": f"the help request of {name} closed",
+        "help_withdrawn": f"{name} no longer asks for help",
+    }[kind]
