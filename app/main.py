@@ -19,7 +19,6 @@ from app.board import api as board_api
 from app.board import pages as board_pages
 from app.board.stream import Hub
 from app.bulletins import api as bulletins_api
-from app.channels.twilio import Signatures
 from app.compose import Program, keep_database, open_program
 from app.deliveries import api as deliveries_api
 from app.deliveries.callbacks import CallbackWriter
@@ -41,7 +40,7 @@ STATIC = Path(__file__).parent / "web" / "static"
 CALIBRATE_SECONDS = 30.0
 
 
-def create_app(house: House, hub: Hub, *, signatures: Signatures | None, max_body_bytes: int = 1_000_000) -> FastAPI:
+def create_app(house: House, hub: Hub, *, signatures: twilio_webhooks.Signatures | None, max_body_bytes: int = 1_000_000) -> FastAPI:
     """The application on an opened house. Whoever calls starts and stops the hub."""
     app = FastAPI(
         title="Muster",
@@ -93,7 +92,7 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Program, FastAPI, Hu
         hub.start()
         signatures = None
         if account := settings.twilio:
-            signatures = Signatures(account.account_sid, account.auth_token)
+            signatures = twilio_webhooks.signatures(account.account_sid, account.auth_token)
         app = create_app(house, hub, signatures=signatures, max_body_bytes=settings.max_body_bytes)
         helpers = [
             asyncio.create_task(keep_database(program.embedded)),

@@ -1,9 +1,9 @@
 """Imports a large people CSV: seconds, memory and the ratio to a statement a row.
 
-    MUSTER_DATABASE_URL=postgresql://... python -m bench.people_import [--rows 100000] [--sample 500]
+    python -m bench.people_import [--rows 100000] [--sample 500]
 
-Needs the right to create a database on that server; the one it makes is dropped at the end. "A statement a row" is
-the usual design: one upsert for the person, one for each contact point, awaited one after the other in a single
+Runs on an embedded PostgreSQL of its own, or in a fresh database on the server of MUSTER_DATABASE_URL, dropped at the
+end. "A statement a row" is the usual design: one upsert for the person, one for each contact point, awaited one after the other in a single
 transaction, run over a sample and extrapolated. Both sides read the same file and parse numbers the same way.
 """
 
@@ -17,22 +17,20 @@ import resource
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
-from alembic.config import Config
-from sqlalchemy import create_engine
-
-from alembic import command
 from app.directory import service
 from app.directory.audiences import AudienceSpec, members_sql, route_parameters, routes_sql
 from app.directory.csv_source import read_table
 from app.directory.folding import fold
 from app.directory.numbers import ContactProblem, Number, read_email, read_number
+from app.kernel import migrate
 from app.kernel.clock import ManualClock
-from app.kernel.db import Database, row, run, sqlalchemy_url
+from app.kernel.db import Database, row, run
+from app.kernel.postgres import EmbeddedPostgres, create_database, drop_database
 
 DEPARTMENTS = ("Store Operations", "Customer Service", "IT", "Security", "Marketing", "Finance", "Operations")
 SITES = ("Chicago", "Boston", "Paris", "Zürich", "Toronto", "Manchester", "Dallas", "Seattle")
@@ -172,25 +170,16 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=100_000)
     options.add_argument("--sample", type=int, default=500)
     given = options.parse_args()
-    server = os.environ["MUSTER_DATABASE_URL"].rstrip("/")
-    name = f"bench_{uuid4().hex[:12]}"
-    base = server.rsplit("/", 1)[0] if server.count("/") > 2 else server
-    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-        try:
-            engine = create_engine(sqlalchemy_url(f"{base}/{name}"))
-            config = Config(str(Path(__file__).parents[1] / "alembic.ini"))
-            with engine.connect() as fresh:
-                config.attributes["connection"] = fresh
-                command.upgrade(config, "head")
-            engine.dispose()
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "people.csv"
-                write_file(path, given.rows)
-                head = path.read_bytes()[: given.sample * 400]
-                asyncio.run(measure(f"{base}/{name}", path, head, given.rows, given.sample))
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        server = os.environ.get("MUSTER_DATABASE_URL") or stack.enter_context(EmbeddedPostgres(Path(folder) / "pg"))
+        name = f"bench_{uuid4().hex[:12]}"
+        url = create_database(server, name)
+        stack.callback(drop_database, server, name)
+        migrate.upgrade(url)
+        path = Path(folder) / "people.csv"
+        write_file(path, given.rows)
+        head = path.read_bytes()[: given.sample * 400]
+        asyncio.run(measure(url, path, head, given.rows, given.sample))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from app.kernel.errors import MusterError
 from app.kernel.house import House
 from app.playbooks import service as playbooks
 from app.playbooks.schema import Playbook
-from app.web.idempotency import once
 from app.web.inputs import Text
 from app.web.templating import page, see
 
@@ -140,14 +139,7 @@ async def approve(key: Text, number: Number, request: Request, house: HouseDep, 
 async def send(key: Text, number: Number, request: Request, house: HouseDep, posted: Sending) -> Response:
     try:
         async with house.db.begin() as session:
-
-            async def do() -> dict[str, Any]:
-                return await sending.send(session, house, posted.actor, key, number)
-
-            await once(
-                session, key=posted.form.text("form") or None, account_id=posted.actor.account_id,
-                operation=f"send:{key}:{number}", body={"confirm": False}, now=house.clock.now(), do=do,
-            )  # fmt: skip
+            await sending.send(session, house, posted.actor, key, number)  # a second press changes nothing
     except MusterError as error:
         return await _refused(request, house, posted.visit, key, number, error)
     return see(f"/incidents/{key}?done=sent")

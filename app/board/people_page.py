@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.api import HouseDep
 from app.access.matrix import Action
@@ -44,7 +45,7 @@ async def _page(
 ) -> HTMLResponse:  # fmt: skip
     async with house.db.begin() as session:
         incident = await incidents.get(session, key)
-        number = await _number(house, incident["id"], filters)
+        number = await _number(session, incident["id"], filters)
         board = await service.board(session, key, number)
         found, more = await page_view.list_people(session, visit, key, number, filters, LIST)
         bulletin = await bulletins.get(session, incident["id"], number)
@@ -70,10 +71,9 @@ async def _page(
     )
 
 
-async def _number(house: House, incident_id: int, filters: Filters) -> int:
+async def _number(session: AsyncSession, incident_id: int, filters: Filters) -> int:
     """The bulletin that is looked at: the one asked for if it was sent, else the last that was."""
-    async with house.db.begin() as session:
-        sent = [entry["number"] for entry in await bulletins.of_incident(session, incident_id) if entry["sent_at"]]
+    sent = [entry["number"] for entry in await bulletins.of_incident(session, incident_id) if entry["sent_at"]]
     if not sent:
         raise Conflict("No bulletin has been sent yet, so nobody can have answered. Write and send the first one.")
     return filters.bulletin if filters.bulletin in sent else int(sent[-1])
@@ -109,7 +109,7 @@ async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Readin
     department = visit.actor.department or filters.department
     async with house.db.begin() as session:
         incident = await incidents.get(session, key)
-        number = await _number(house, incident["id"], filters)
+        number = await _number(session, incident["id"], filters)
         bulletin = await bulletins.get(session, incident["id"], number)
         found = await page_reads.unanswered(session, bulletin["id"], department=department, limit=SHEET)
         everywhere = await directory.departments(session)

@@ -73,5 +73,6 @@ async def reports_page(
         incident=dict(incident),
         reports=[page_view.report(entry) for entry in found[:REPORTS]],
         filters=filters,
+        words=page_words,
         more=found[REPORTS - 1]["id"] if len(found) > REPORTS else None,
     )

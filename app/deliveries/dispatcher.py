@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.bulletins import render
 from app.channels.port import Kind, Outcome, Outgoing, Provider, Providers
 from app.deliveries import repository, retry, service
-from app.deliveries.repository import LEASE_SECONDS, Result
+from app.deliveries.repository import LEASE_SECONDS, WRITE_WITHIN_SECONDS, Result
 from app.kernel.house import House
 
 log = logging.getLogger("muster.dispatcher")
@@ -30,10 +30,6 @@ CHUNK = {"sms": 20, "email": 4, "voice": 10}
 """How many are marked at a time: as many as may become unknown when the power goes."""
 LANES = {"sms": 4, "email": 4, "voice": 2}
 """How many chunks of a channel are under way at once."""
-
-WRITE_WITHIN_SECONDS = 1.0
-"""Bytes must begin to leave this soon after the mark; later ones go back to the queue. So the time of an unknown
-call is known to a second, which is what proving its absence builds on."""
 
 PAUSE_WHEN_DOWN_SECONDS = 2.0
 """How long a channel rests after its provider was found down."""

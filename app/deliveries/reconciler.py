@@ -15,7 +15,7 @@ from typing import Any
 
 from app.channels.port import Listed, ProviderDown, Providers, Records
 from app.deliveries import repository, service
-from app.deliveries.dispatcher import WRITE_WITHIN_SECONDS
+from app.deliveries.repository import WRITE_WITHIN_SECONDS
 from app.kernel.db import row, rows
 from app.kernel.house import House
 

@@ -16,6 +16,10 @@ from app.kernel.db import row, rows, run
 LEASE_SECONDS = 10.0
 """How long a worker may hold an attempt without renewing. A killed worker's work moves again after this."""
 
+WRITE_WITHIN_SECONDS = 1.0
+"""Bytes must begin to leave this soon after the mark; later ones go back to the queue. So the time of an unknown
+call is known to a second, which is what proving its absence builds on."""
+
 _PROVABLE = ", ".join(f"'{state}'" for state in sorted(OPEN_TO_PROOF))
 
 

@@ -16,6 +16,7 @@ from app.deliveries.states import NOT_DELIVERED, State
 from app.kernel.db import rows, run
 from app.kernel.house import House
 
+BOARD_CHANNEL = repository.BOARD_CHANNEL
 tell_boards = repository.tell_boards
 
 

@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 
 from app.deliveries import planning, sending, service
-from app.deliveries.repository import BOARD_CHANNEL
 from app.incidents import timeline
 from app.kernel.db import notify, row
 from app.kernel.house import House
@@ -37,7 +36,7 @@ class Timer:
                 session, channels=self.house.channels, countries=self.house.countries, now=now, limit=AT_A_TIME
             )
             for entry in taken:
-                await notify(session, BOARD_CHANNEL, str(entry["bulletin_id"]))
+                await notify(session, service.BOARD_CHANNEL, str(entry["bulletin_id"]))
                 if entry["channel"] is None:
                     continue
                 named = await row(

@@ -125,6 +125,13 @@ def find(home: Path) -> Place:
     return place
 
 
+def remove(place: Place) -> None:
+    """Removes everything of an embedded server that has ended, its data first of all."""
+    folder = place.cluster.parent
+    for path in {folder, place.socket, place.home}:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def write_private(path: Path, text: str) -> None:
     """Writes a file that only its owner can read: whole or not at all."""
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")

@@ -10,11 +10,10 @@ from pydantic import AwareDatetime, Field
 from app.access.api import HouseDep, Reader, SessionDep, allow
 from app.access.matrix import Action, Actor
 from app.bulletins.api import Number
-from app.directory.service import mask
-from app.incidents import service as incidents
 from app.incidents.api import int_cursor
-from app.replies import behalf, help_requests, repository
-from app.web.inputs import Input, Text, encode_cursor, iso
+from app.replies import behalf, help_requests
+from app.replies.service import field_reports_of
+from app.web.inputs import Input, Text, encode_cursor
 from app.web.problems import problem_responses
 
 router = APIRouter(prefix="/api/v1/incidents/{key}", tags=["replies"])
@@ -41,27 +40,10 @@ async def field_reports(
     key: Text, actor: Reader, session: SessionDep, cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:  # fmt: skip
-    incident = await incidents.get(session, key)
-    department = " ".join(actor.department.casefold().split()) if actor.department else None
-    found = await repository.field_reports(
-        session, incident["id"], before=int_cursor(cursor), limit=limit + 1, department=department
+    items, more = await field_reports_of(
+        session, key, before=int_cursor(cursor), limit=limit, department=actor.department
     )
-    items = [
-        {
-            "id": e["id"],
-            "text": e["text"],
-            "maybe_help": e["maybe_help"],
-            "via": e["via"],
-            "at": iso(e["at"]),
-            "person_id": e["person_id"],
-            "name": e["name"] or "somebody at this number",
-            "department": e["department"],
-            "site": e["site"],
-            "number": None if e["person_id"] or not e["number"] else mask(e["number"]),
-        }
-        for e in found[:limit]
-    ]
-    return {"items": items, "next_cursor": encode_cursor(str(items[-1]["id"])) if len(found) > limit else None}
+    return {"items": items, "next_cursor": encode_cursor(str(more)) if more is not None else None}
 
 
 @router.get("/help-requests", summary="Who needs help, and who owns it", responses=problem_responses(404))

@@ -14,11 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.deliveries import service as deliveries
 from app.deliveries.responses import Act, Recorded
 from app.directory import service as directory
+from app.incidents import service as incidents
 from app.incidents import timeline
 from app.kernel.db import notify, run
 from app.kernel.house import House
 from app.replies import repository, wording
 from app.replies.parse import Answer, CarrierWord, Words, parse
+from app.web.inputs import iso
 
 log = logging.getLogger("muster.replies")
 
@@ -278,3 +280,30 @@ async def add_report(
             data["person"] = person_id
         await timeline.note(session, key=key, at=now, actor="system", kind="field_report", data=data)
         await notify(session, "muster_board", f"incident:{incident_id}")
+
+
+async def field_reports_of(
+    session: AsyncSession, key: str, *, before: int | None = None, limit: int = 100, department: str | None = None
+) -> tuple[list[dict[str, Any]], int | None]:
+    """(what the front line said, newest first; the report to go on before). Numbers are masked."""
+    incident = await incidents.get(session, key)
+    folded = " ".join(department.casefold().split()) if department else None
+    found = await repository.field_reports(
+        session, incident["id"], before=before, limit=limit + 1, department=folded
+    )
+    items = [
+        {
+            "id": e["id"],
+            "text": e["text"],
+            "maybe_help": e["maybe_help"],
+            "via": e["via"],
+            "at": iso(e["at"]),
+            "person_id": e["person_id"],
+            "name": e["name"] or "somebody at this number",
+            "department": e["department"],
+            "site": e["site"],
+            "number": None if e["person_id"] or not e["number"] else directory.mask(e["number"]),
+        }
+        for e in found[:limit]
+    ]
+    return items, (int(found[limit - 1]["id"]) if len(found) > limit else None)

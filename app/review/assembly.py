@@ -223,6 +223,7 @@ def _recipient(entry: RowMapping) -> Recipient:
         audience=entry["audience"],
         status=entry["status"],
         reason=reasons.why(entry["status"], dict(entry), attempts),
+        failure=reasons.failure(entry["status"], dict(entry), attempts),
         first_channel=shown[0].channel if shown else None,
         attempts=shown,
         delivered_at=proof[0] if proof else None,

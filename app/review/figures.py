@@ -99,8 +99,8 @@ def grouped(people: Iterable[tuple[str, Person]]) -> tuple[ReasonGroup, ...]:
 
 
 def unreachable(people: Sequence[Recipient]) -> tuple[ReasonGroup, ...]:
-    """Who could not be reached, by reason."""
-    return grouped((entry.reason or "not known", person_of(entry)) for entry in people if entry.status == "unreachable")
+    """Whom nothing reached, by reason."""
+    return grouped((entry.failure, person_of(entry)) for entry in people if entry.failure is not None)
 
 
 def fallback(people: Sequence[Recipient]) -> Fallback:
@@ -124,8 +124,8 @@ def has_it(entry: Recipient) -> bool:
 
 def _without(entry: Recipient) -> str:
     """Why somebody does not have a bulletin that was addressed to them."""
-    if entry.status == "unreachable":
-        return entry.reason or "not known"
+    if entry.failure is not None:
+        return entry.failure
     if entry.status == "cancelled":
         return f"not sent to them: {entry.reason or 'cancelled'}"
     return "it is not known whether it arrived" if entry.status == "uncertain" else "it is still on its way"

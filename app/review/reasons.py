@@ -10,6 +10,10 @@ from app.deliveries import retry
 from app.deliveries.states import NOT_DELIVERED, State
 from app.directory.service import mask
 
+NO_CONTACT = "no usable contact point"
+
+_NOTHING_CAME = NOT_DELIVERED | {State.ABSENT}
+
 _EMAIL = re.compile(r"[^\s<>\"'(),;:@]+@[^\s<>\"'(),;:@]+\.[^\s<>\"'(),;:@]+")
 _NUMBER = re.compile(r"(?<![\w+])\+\d(?:[ ().\-/]{0,2}\d){6,14}(?!\d)")
 
@@ -42,13 +46,24 @@ def why(status: str, entry: Mapping[str, Any], attempts: Sequence[Mapping[str, A
         if entry["cancel_reason"]:
             return str(entry["cancel_reason"])
         return "left" if not entry["active"] else "the incident is closed"
-    if status != "unreachable":
+    return failure(status, entry, attempts)
+
+
+def failure(status: str, entry: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why nothing reached the person; None for whom it is otherwise, or not certain.
+
+    Whoever counts as cancelled because the bulletin was replaced or cancelled may have been out of reach before.
+    """
+    if status not in ("unreachable", "cancelled"):
         return None
     if entry["unreachable_reason"]:
         return str(entry["unreachable_reason"])
-    failed = [attempt for attempt in attempts if State(attempt["state"]) in NOT_DELIVERED]
+    states = [State(attempt["state"]) for attempt in attempts]
+    failed = [attempt for attempt, state in zip(attempts, states, strict=True) if state in NOT_DELIVERED]
+    if status == "cancelled" and (not failed or any(state not in _NOTHING_CAME for state in states)):
+        return None
     if not failed:
-        return "no usable contact point"
+        return NO_CONTACT
     last = failed[-1]
     if last["channel"] == "email":
         return f"email refused: {last['reason'] or last['error_code']}"

@@ -133,7 +133,7 @@ class Fallback:
 
 @dataclass(frozen=True)
 class Text:
-    """One text as it was sent, `[code]` and `[link]` for each one's own. `people`: how many people's provider took it."""
+    """One text as sent, `[code]` and `[link]` for each one's own. `people`: how many people's provider took it."""
 
     audience: str
     channel: str
@@ -174,6 +174,7 @@ class BulletinEntry:
     reach: Reach | None
     reach_by_department: dict[str, Reach]
     unreachable: tuple[ReasonGroup, ...]
+    """Whom nothing reached, also those who count as cancelled because the bulletin was replaced or cancelled since."""
     uncertain: tuple[Person, ...]
     """It is not known whether they got it."""
     fallback: Fallback | None
@@ -316,6 +317,9 @@ class Recipient:
     status: str
     """One of the eight."""
     reason: str | None
+    """Why they count as unreachable or cancelled."""
+    failure: str | None
+    """Why nothing reached them, also where the bulletin was replaced or cancelled since."""
     first_channel: str | None
     attempts: tuple[AttemptEntry, ...]
     delivered_at: datetime | None

@@ -133,19 +133,16 @@ class Outside:
         if index not in message.receipts and message.sid in self.world.messages:
             self.world.record({"e": "rc", "sid": message.sid, "i": index, "r": how})
 
-    @property
-    def waiting(self) -> int:
-        """How many texts have a receipt waiting for a free connection."""
-        return self._queue.qsize()
-
     async def _post_receipts(self) -> None:
         while True:
             message = await self._queue.get()
             try:
                 await self._post_receipt(message)
             except Exception:
+                # Such as a full disk: it is not noted as posted, so the next start posts it.
                 log.exception("a receipt of %s could not be posted", message.sid)
-                self._next_receipt(message, "gave_up")
+                message.outbox.clear()
+                message.posting = False
 
     async def _post_receipt(self, message: Message) -> None:
         index = message.outbox[0]

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from app.access.api import HouseDep
-from app.channels.twilio import Signatures
+from app.channels.twilio import Signatures as Signatures
 from app.deliveries.callbacks import CallbackWriter, Received
 from app.kernel.errors import BadRequest, Forbidden, NotFound, NotYet
 from app.replies import service as replies
@@ -22,6 +22,12 @@ log = logging.getLogger("muster.webhooks")
 router = APIRouter(prefix="/webhooks/twilio", tags=["webhooks"])
 
 MAX_FIELDS = 200
+
+
+def signatures(account_sid: str, auth_token: str) -> Signatures:
+    """What checks that a webhook comes from this account."""
+    return Signatures(account_sid, auth_token)
+
 
 
 async def verified(request: Request) -> dict[str, str]:

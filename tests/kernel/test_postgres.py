@@ -256,44 +256,47 @@ def test_server_is_started_again_although_its_starter_is_paused(program: Callabl
 
 def test_killed_server_whose_session_lingers_is_started_again(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir)
-    url = server.start()
-    remember(url, "kept")
-    pid = postmaster(url)
-    with psycopg.connect(url) as session:
-        backend = session.info.backend_pid
-        os.kill(backend, signal.SIGSTOP)  # it never notices that its server is gone
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not lives(pid))
-        server.ensure()
-        assert not lives(backend)
-        assert remembered(url) == "kept"
-    assert postmaster(url) != pid
-    server.stop()
+    with server as url:
+        remember(url, "kept")
+        pid = postmaster(url)
+        with psycopg.connect(url) as session:
+            backend = session.info.backend_pid
+            os.kill(backend, signal.SIGSTOP)  # it never notices that its server is gone
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not lives(pid))
+            server.ensure()
+            assert not lives(backend)
+            assert remembered(url) == "kept"
+        assert postmaster(url) != pid
 
 
 def test_server_that_somebody_stopped_is_started_again(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir)
-    url = server.start()
-    pid = postmaster(url)
-    os.kill(pid, signal.SIGINT)
-    wait_until(lambda: not lives(pid))
-    server.ensure()
-    assert postmaster(url) != pid
-    server.stop()
+
+    def started_again() -> bool:
+        server.ensure()
+        try:
+            return postmaster(url) != pid
+        except psycopg.OperationalError:
+            return False  # it was still ending when we looked
+
+    with server as url:
+        pid = postmaster(url)
+        os.kill(pid, signal.SIGINT)
+        wait_until(started_again)
 
 
 def test_paused_server_is_left_alone(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir)
-    url = server.start()
-    pid = postmaster(url)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        server.ensure()
-        assert lives(pid)
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    assert postmaster(url) == pid
-    server.stop()
+    with server as url:
+        pid = postmaster(url)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            server.ensure()
+            assert lives(pid)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert postmaster(url) == pid
 
 
 def test_stale_pid_file_with_the_number_of_another_program_is_no_obstacle(data_dir: Path) -> None:
@@ -351,6 +354,19 @@ def test_each_test_can_have_a_fresh_database(data_dir: Path) -> None:
         drop_database(url, "second")
         with pytest.raises(psycopg.OperationalError, match="does not exist"):
             psycopg.connect(first)
+
+
+def test_discarded_database_is_removed_by_the_last_one_out(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    first, second = EmbeddedPostgres(data_dir), EmbeddedPostgres(data_dir)
+    first.start()
+    url = second.start()
+    cluster = postgres_place.find(data_dir / "postgres").cluster
+    first.discard()
+    assert postmaster(url), "the second still uses it"
+    second.discard()
+    assert not cluster.parent.exists()
+    assert not (data_dir / "postgres").exists()
 
 
 def test_stop_and_ensure_without_start_do_nothing(data_dir: Path) -> None:

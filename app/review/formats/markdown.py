@@ -147,11 +147,18 @@ class _Document:
                  "50 % acknowledged", "90 % acknowledged", "Median to answer"),
                 [(name, *_speeds(r)) for name, r in groups.items()],
             ),
-            f"#### Could not be reached: {bulletin.reach.counts['unreachable'] if bulletin.reach else 0:,} "
-            f"of {reach.total:,}", "",
-            *_people_table([(group.reason, person) for group in bulletin.unreachable for person in group.people]),
+            *self.unreachable(bulletin, reach),
             *self.uncertain(bulletin),
         ]  # fmt: skip
+
+    def unreachable(self, bulletin: BulletinEntry, reach: Reach) -> list[str]:
+        found = [(group.reason, person) for group in bulletin.unreachable for person in group.people]
+        lines = [f"#### Could not be reached: {len(found):,} of {reach.total:,}", "", *_people_table(found)]
+        since = len(found) - reach.counts["unreachable"]
+        if since > 0:
+            verb = "counts" if since == 1 else "count"
+            lines += [f"{since:,} of them {verb} as stopped, because the bulletin was replaced or cancelled since.", ""]
+        return lines
 
     def uncertain(self, bulletin: BulletinEntry) -> list[str]:
         if not bulletin.uncertain:

@@ -1,0 +1,115 @@
+"""What the API says of playbooks, and that it can be declared as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+import pytest_asyncio
+
+from app.kernel.postgres import create_database, drop_database
+from tests.api.company import check_problem
+from tests.stack import Stack, stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+SHIPPED = ("global-vendor-outage", "payment-outage")
+STAGES = ("investigating", "identified", "monitoring", "resolved")
+
+
+async def test_the_list_names_each_playbook_with_its_revision_and_departments(muster: Stack) -> None:
+    listed = await muster.call("GET", "/playbooks", status=200)
+    assert set(listed) >= {"items", "next_cursor"}
+    assert listed["next_cursor"] is None
+    by_slug = {item["slug"]: item for item in listed["items"]}
+    assert set(by_slug) == set(SHIPPED)
+    for item in by_slug.values():
+        assert item["title"]
+        assert item["revision"] == 1
+        assert len(item["sha256"]) == 64
+        assert {"IT", "Security", "Marketing", "Customer Service", "Store Operations"} <= set(item["departments"])
+
+
+@pytest.mark.parametrize("slug", SHIPPED)
+async def test_one_playbook_brings_everything_that_a_declaration_needs(muster: Stack, slug: str) -> None:
+    head = next(i for i in (await muster.call("GET", "/playbooks"))["items"] if i["slug"] == slug)
+    found = await muster.call("GET", f"/playbooks/{slug}", status=200)
+    assert {name: found[name] for name in ("slug", "title", "revision", "sha256", "departments")} == {
+        name: head[name] for name in ("slug", "title", "revision", "sha256", "departments")
+    }
+    for fact in found["facts"]:
+        assert set(fact) >= {"name", "type", "required", "example", "help"}
+        assert fact["type"] in {"text", "choice", "time", "number"}
+        assert ("choices" in fact) == (fact["type"] == "choice")
+    assert list(found["stages"]) == list(STAGES)
+    assert set(found["severities"]) == {"SEV1", "SEV2", "SEV3", "SEV4"}
+    assert found["audiences"]
+    assert "anyone" in found["waterline"]
+    assert [step["send"] for step in found["ladder"]][:2] == ["sms", "email"]
+    for stage in STAGES:
+        assert set(found["stages"][stage]) == set(found["audiences"])
+
+
+async def test_an_unknown_playbook_is_a_404_that_names_those_there_are(muster: Stack) -> None:
+    problem = check_problem(await muster.api.get("/api/v1/playbooks/global-vendor-outtage"), 404)
+    assert "global-vendor-outage" in problem["detail"]
+
+
+async def test_the_schema_of_playbook_files_needs_no_token_and_is_the_published_one(muster: Stack) -> None:
+    async with httpx2.AsyncClient(base_url=muster.base_url, trust_env=False) as nobody:
+        answer = await nobody.get("/api/v1/playbooks/schema.json")
+    assert answer.status_code == 200
+    schema = answer.json()
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    assert {"slug", "facts", "stages", "ladder", "waterline"} <= set(schema["properties"])
+    published = Path(__file__).parents[2] / "docs" / "playbook.schema.json"
+    assert httpx2.Response(200, content=published.read_bytes()).json() == schema
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def big_company(
+    server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
+    """The sample company of 600, and nobody to send anything."""
+    url = create_database(server_url, "t_playbooks_600", template=template)
+    async with stack(url, tmp_path_factory.mktemp("big"), worker=False) as running:
+        await running.import_people()
+        yield running
+    drop_database(server_url, "t_playbooks_600")
+
+
+@pytest.mark.parametrize("slug", SHIPPED)
+async def test_the_examples_together_declare_and_speak_against_no_stage(big_company: Stack, slug: str) -> None:
+    playbook = await big_company.call("GET", f"/playbooks/{slug}")
+    examples = {fact["name"]: fact["example"] for fact in playbook["facts"]}
+    for severity in ("SEV1", "SEV4"):
+        incident = await big_company.call(
+            "POST", "/incidents", {"playbook": slug, "severity": severity, "facts": examples}, status=201
+        )
+        for stage in STAGES:
+            bulletin = await big_company.call(
+                "POST", f"/incidents/{incident['key']}/bulletins", {"stage": stage, "facts": {}}, status=201
+            )
+            assert bulletin["errors"] == []
+            assert bulletin["warnings"] == []
+            assert bulletin["recipients"]["total"] > 0
+            for message in bulletin["messages"]:
+                assert "${" not in message["text"] + message.get("subject", "")
+                if message["channel"] == "sms":
+                    assert message["segments"] <= 3
+
+
+@pytest.mark.parametrize("slug", SHIPPED)
+async def test_the_examples_declare_before_anybody_is_in_the_directory(
+    slug: str, server_url: str, template: str, tmp_path: Path
+) -> None:
+    name = "t_nobody_" + slug.replace("-", "_")
+    url = create_database(server_url, name, template=template)
+    async with stack(url, tmp_path, worker=False) as empty:
+        playbook = await empty.call("GET", f"/playbooks/{slug}")
+        examples = {fact["name"]: fact["example"] for fact in playbook["facts"]}
+        body = {"playbook": slug, "severity": "SEV1", "facts": examples}
+        assert (await empty.call("POST", "/incidents", body, status=201))["status"] == "declared"
+    drop_database(server_url, name)

@@ -1,0 +1,103 @@
+"""kill -9 of any process, and of all, and a database that goes away, in the middle of a send to 600.
+
+What must hold each time: everybody gets the message, nobody twice by the carrier's own count, and everything is
+settled within 60 seconds.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import httpx2
+import pytest
+
+from tests.installation import Installation, installation, shown, told
+
+pytestmark = pytest.mark.slow
+
+SETTLED_WITHIN = 60.0
+
+
+def _accepted(muster: Installation) -> int:
+    try:
+        return int(muster.stats()["accepted"])
+    except httpx2.HTTPError:
+        return 0
+
+
+def _send_until_in_the_middle(muster: Installation) -> str:
+    bulletin = muster.prepare()
+    muster.slow_carrier(150)
+    muster.call("POST", f"{bulletin}/send", json={})
+    muster.until(lambda: _accepted(muster) >= 120, seconds=30)
+    assert _accepted(muster) < 500, "the send was over before anything could be broken"
+    return bulletin
+
+
+def _everybody_was_told_once(muster: Installation, bulletin: str) -> None:
+    def settled() -> bool:
+        counts = muster.board(bulletin).get("counts")
+        return bool(counts and counts["pending"] == 0)
+
+    took = muster.until(settled, seconds=SETTLED_WITHIN)
+    board = muster.board(bulletin)
+    stats = muster.stats()
+    items = muster.recipients(bulletin)
+    reachable = [item for item in items if item["reason"] != "no usable contact point"]
+    assert board["counts"]["waiting"] == len(reachable), shown(board)
+    assert stats["duplicates"] == 0, shown(stats)
+    assert stats["email_duplicates"] == 0, shown(stats)
+    # Each text that the carrier has is one that we know of, and the other way round.
+    assert sorted(told(items)) == sorted(
+        message["sid"] for message in _listed(muster.carrier.get("/simulator/messages").json())
+    )
+    print(f"settled {took:.1f} s after the start; {stats['accepted']} texts, {stats['emails']} mails")
+
+
+def _listed(answer: object) -> list[dict[str, str]]:
+    return answer["messages"] if isinstance(answer, dict) else answer  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("victim", ["worker", "web", "simulator", "postgres"])
+def test_a_killed_process_loses_nobody_and_repeats_nothing(victim: str) -> None:
+    with installation() as muster:
+        bulletin = _send_until_in_the_middle(muster)
+        process = muster.postmaster() if victim == "postgres" else muster.children()[victim]
+        process.send_signal(signal.SIGKILL)
+        muster.until(muster.ready, seconds=60)
+        _everybody_was_told_once(muster, bulletin)
+
+
+@pytest.mark.parametrize("everything", [True, False], ids=["all", "the-tree"])
+def test_a_power_cut_loses_nobody_and_repeats_nothing(everything: bool) -> None:
+    with installation() as muster:
+        bulletin = _send_until_in_the_middle(muster)
+        if everything:
+            muster.kill_all()
+        else:
+            assert muster.process
+            muster.process.kill()
+            muster.process.wait(10)
+            # Its children end with it; then the ports are free for the next start.
+            time.sleep(0)
+            muster.until(lambda: not muster.ready(), seconds=20)
+        muster.start()
+        _everybody_was_told_once(muster, bulletin)
+
+
+def test_a_database_that_is_away_for_twenty_seconds_loses_nobody() -> None:
+    """Stopped with SIGSTOP: nothing answers, and nobody may take its place."""
+    with installation() as muster:
+        bulletin = _send_until_in_the_middle(muster)
+        postmaster = muster.postmaster()
+        family = [postmaster, *postmaster.children(recursive=True)]
+        for process in family:
+            process.suspend()
+        began = time.monotonic()
+        muster.until(lambda: not muster.ready(), seconds=15)
+        muster.until(lambda: time.monotonic() > began + 20, seconds=25)
+        for process in reversed(family):
+            process.resume()
+        muster.until(muster.ready, seconds=60)
+        _everybody_was_told_once(muster, bulletin)
