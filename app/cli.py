@@ -154,6 +154,7 @@ def simulator(
     try:
         run(
             SimulatorConfig(
+                host=settings.simulator_host,
                 http_port=settings.simulator_port,
                 smtp_port=settings.simulator_smtp_port,
                 account_sid=account.account_sid if account else SIMULATOR_ACCOUNT_SID,

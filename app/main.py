@@ -33,7 +33,7 @@ from app.replies import api as replies_api
 from app.replies import pages as replies_pages
 from app.review import api as review_api
 from app.settings import Settings
-from app.web import asgi, problems
+from app.web import asgi, problems, templating
 from app.webhooks import twilio as twilio_webhooks
 
 STATIC = Path(__file__).parent / "web" / "static"
@@ -56,6 +56,7 @@ def create_app(house: House, hub: Hub, *, signatures: twilio_webhooks.Signatures
     app.state.signatures = signatures
     app.state.callbacks = CallbackWriter(house)
     problems.install(app)
+    templating.install(app)
     for router in (
         playbooks_api.router,
         directory_api.router,

@@ -78,8 +78,9 @@ class Settings(BaseSettings):
     settle_seconds: float = Field(
         60.0, description="How long an unknown send settles before its absence may be proven."
     )
-    simulator_port: int = Field(8010, description="The simulator's HTTP port on 127.0.0.1.")
-    simulator_smtp_port: int = Field(8025, description="The simulator's SMTP port on 127.0.0.1.")
+    simulator_host: str = Field("127.0.0.1", description="The address that the simulator listens on.")
+    simulator_port: int = Field(8010, description="The simulator's HTTP port; Muster looks for it on 127.0.0.1.")
+    simulator_smtp_port: int = Field(8025, description="The simulator's SMTP port.")
     max_body_bytes: int = Field(1_000_000, description="The largest request body; imports may be 64 times as large.")
 
     @field_validator("port", "simulator_port", "simulator_smtp_port")

@@ -108,7 +108,7 @@ async def _form(
     now = house.clock.now()
     severity = form.text("severity")
     severity = severity if severity in SEVERITIES else playbook.default_severity
-    known = set(page_facts.PREFIX + name for name in playbook.facts)
+    known = {page_facts.PREFIX + name for name in playbook.facts}
     fields = page_facts.fields(
         playbook, raw, sites=list(sites), zone=house.zone, now=now, errors=errors,
         examples=fact_rules.examples(playbook, sites=list(sites), now=now),
@@ -121,7 +121,7 @@ async def _form(
         visit=visit,
         playbook=playbook,
         severity=severity,
-        severities=[_severity(playbook, name) for name in SEVERITIES],
+        severities=[_severity(playbook, name, house.channels) for name in SEVERITIES],
         fields=fields,
         sites=sites,
         title=form.text("title"),
@@ -134,13 +134,14 @@ async def _form(
     )
 
 
-def _severity(playbook: Playbook, name: Any) -> dict[str, Any]:
-    """What a severity means and what follows from it."""
+def _severity(playbook: Playbook, name: Any, channels: Sequence[str]) -> dict[str, Any]:
+    """What a severity means and what follows from it, by the channels that are set up here."""
     level = playbook.severities[name]
     ladder = []
-    for place, step in enumerate(playbook.ladder_for(name)):
-        verb = page_words.CHANNEL_VERBS[step.send]
-        ladder.append(verb if place == 0 else f"{verb} after {exactly(step.after.total_seconds())}")
+    for step in playbook.ladder_for(name):
+        if step.send in channels:
+            verb = page_words.CHANNEL_VERBS[step.send]
+            ladder.append(f"{verb} after {exactly(step.after.total_seconds())}" if step.after else verb)
     roles = level.approval.roles
     needs = page_words.roles(roles, last="and") if roles else "one approval"
     return {

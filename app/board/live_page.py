@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -41,6 +42,15 @@ async def live(key: Text, request: Request, house: HouseDep, visit: Reading) -> 
     return sse.streamed(_events(house, hub, visit, request.cookies[COOKIE], key, Filters.of_request(request)))
 
 
+async def _load(house: House, visit: Visit, secret: str, key: str, filters: Filters) -> dict[str, Any] | None:
+    """What the parts show, for as long as the session is good. A transaction of its own, so none idles."""
+    async with house.db.begin() as session:
+        if await access.by_session(session, secret, house.clock) is None:
+            return None
+        context = await page_view.load(session, house, visit, key, filters)
+    return context | {"errors": {}, "form": Form(), "about": "", "query": filters.query(after=filters.after)}
+
+
 async def _events(
     house: House, hub: Hub, visit: Visit, secret: str, key: str, filters: Filters
 ) -> AsyncIterator[bytes]:
@@ -51,12 +61,10 @@ async def _events(
             if hub.stopping.is_set():
                 return
             began = time.monotonic()
-            # A transaction of its own each time: none is held open while nothing happens.
-            async with house.db.begin() as session:
-                if await access.by_session(session, secret, house.clock) is None:
-                    return  # signed out or left: the browser asks again and is refused
-                context = await page_view.load(session, house, visit, key, filters)
-            context |= {"errors": {}, "form": Form(), "about": "", "query": filters.query(after=filters.after)}
+            # Shielded: whoever closes the page must not cut a statement in two, which would cost the connection.
+            context = await asyncio.shield(_load(house, visit, secret, key, filters))
+            if context is None:
+                return  # signed out or left: the browser asks again and is refused
             said = False
             for name in PARTS:
                 html = page_view.part(house, name, context)

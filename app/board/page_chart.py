@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+
+from sqlalchemy.engine import RowMapping
 
 MOST_ROWS = 14
 """About how many rows the table behind a curve has."""
@@ -90,7 +91,7 @@ class Curve:
 
 
 def curve(
-    *, start: datetime, now: datetime, total: int, answers: Sequence[Mapping[str, Any]], sends: Sequence[Mapping[str, Any]]
+    *, start: datetime, now: datetime, total: int, answers: Sequence[RowMapping], sends: Sequence[RowMapping]
 ) -> Curve:  # fmt: skip
     """The curve from a bulletin's send on. It ends a little after the last thing that happened."""
     moments = [start, *(entry["at"] for entry in answers), *(entry["at"] for entry in sends)]
@@ -99,23 +100,24 @@ def curve(
     length = (end - start).total_seconds()
 
     def across(moment: datetime) -> float:
-        return min(100.0, max(0.0, 100 * (moment - start).total_seconds() / length))
+        share: float = 100 * (moment - start).total_seconds() / length
+        return min(100.0, max(0.0, share))
 
     # The line steps up to each count, so that no answer is drawn before it came.
     steps, answered = ["M0 100"], 0
     for entry in answers:
         answered += entry["people"]
         steps.append(f"H{across(entry['at']):.2f}V{100 - 100 * answered / max(total, 1):.2f}")
-    steps.append(f"H{across(min(max(now, end), end)):.2f}")
+    steps.append("H100")
     line = "".join(steps)
-    marks = [
-        Mark(f"{across(entry['at']):.2f}%", entry["at"], entry["channel"], entry["people"], place, across(entry["at"]) > 88)
-        for place, entry in enumerate(sends, 1)
-    ]
+    marks = []
+    for place, entry in enumerate(sends, 1):
+        x = across(entry["at"])
+        marks.append(Mark(f"{x:.2f}%", entry["at"], entry["channel"], entry["people"], place, flip=x > 88))
     return Curve(start, end, total, answered, line, f"{line}V100Z", marks, _rows(start, end, total, answers))
 
 
-def _rows(start: datetime, end: datetime, total: int, answers: Sequence[Mapping[str, Any]]) -> list[Row]:
+def _rows(start: datetime, end: datetime, total: int, answers: Sequence[RowMapping]) -> list[Row]:
     length = (end - start).total_seconds()
     step = next((size for size in _STEPS if length / size <= MOST_ROWS), _STEPS[-1])
     found: list[Row] = []

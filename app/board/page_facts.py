@@ -155,8 +155,9 @@ def _example(fact: Fact, example: Any, zone: ZoneInfo, now: datetime) -> str:
 def _plain(fact: Fact, message: str, example: Any, zone: ZoneInfo, now: datetime) -> str:
     """The refusal in a form's terms: nobody types an offset or quotes into a field."""
     if fact.type == "time" and example is not None:
-        what = message.partition(";")[0].replace("has no offset, so it means another time at every site", "is not a time")
+        what = message.partition(";")[0]
+        what = "is not a time" if what.startswith("has no offset") else what
         clock = f"{datetime.fromisoformat(str(example)).astimezone(zone):%H:%M}"
         ahead = " that lies ahead" if fact.future else ""
         return f"{what}; give a time{ahead}, such as {clock}"
-    return message.replace("must be a number without quotes", "is not a number").replace("must be text in quotes", "must be text")
+    return message.replace("must be a number without quotes", "is not a number").replace("text in quotes", "text")

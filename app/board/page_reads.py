@@ -86,7 +86,8 @@ async def reports(
         """
         SELECT f.id, f.text, f.maybe_help, f.via, f.at, p.name, p.title, p.site, dep.name AS department, f.number,
                count(*) OVER () AS in_all
-        FROM field_report f LEFT JOIN person p ON p.id = f.person_id LEFT JOIN department dep ON dep.id = p.department_id
+        FROM field_report f LEFT JOIN person p ON p.id = f.person_id
+        LEFT JOIN department dep ON dep.id = p.department_id
         WHERE f.incident_id = :incident AND (CAST(:before AS bigint) IS NULL OR f.id < :before)
           AND (CAST(:department AS text) IS NULL OR dep.key = :department)
         ORDER BY f.id DESC LIMIT :limit
@@ -156,8 +157,8 @@ async def unanswered(
           WHERE d.bulletin_id = :bulletin AND d.response IS NULL AND p.active
         )
         SELECT e.*, count(*) OVER () AS in_all,
-          (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', c.kind, 'address', c.address) ORDER BY c.position), '[]')
-           FROM contact_point c WHERE c.person_id = e.person_id) AS contact_points
+          (SELECT coalesce(jsonb_agg(c.address ORDER BY c.position), '[]') FROM contact_point c
+           WHERE c.person_id = e.person_id AND c.kind <> 'email') AS numbers
         FROM each_one e
         WHERE CAST(:department AS text) IS NULL OR e.department_key = :department
         ORDER BY e.department, e.site NULLS LAST, e.name, e.employee_id LIMIT :limit
@@ -170,4 +171,3 @@ async def people_known(session: AsyncSession) -> int:
     """How many active people the directory holds."""
     found = await row(session, "SELECT count(*) AS people FROM person WHERE active")
     return int(found["people"]) if found else 0
-

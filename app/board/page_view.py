@@ -1,4 +1,4 @@
-"""Everything the board page shows, gathered once: for the page itself, for its live parts, and for the list of people."""
+"""Everything the board page shows, gathered once: for the page, for its live parts, for the list of people."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.pages import Visit
 from app.board import page_chart, page_reads, page_words, repository, service
 from app.bulletins import service as bulletins
+from app.deliveries.status import STATUSES
 from app.directory.service import mask
 from app.incidents import service as incidents
 from app.kernel.house import House
 from app.playbooks import service as playbooks
 from app.web.templating import Shown, render
 
-LIST = 50
+LIST = 20
 """How many people, reports and entries the board shows before a link leads on."""
 
 HELP_LIST = 50
@@ -118,9 +119,7 @@ async def load(session: AsyncSession, house: House, visit: Visit, key: str, filt
     shown_bulletin = next((b for b in sent if b["number"] == filters.bulletin), sent[-1] if sent else None)
     department = visit.actor.department
     board = await service.board(session, key, shown_bulletin["number"]) if shown_bulletin else None
-    help_open, help_total = await page_reads.open_help(
-        session, incident["id"], department=department, limit=HELP_LIST
-    )
+    help_open, help_total = await page_reads.open_help(session, incident["id"], department=department, limit=HELP_LIST)
     reports = list(
         await page_reads.reports(
             session, incident["id"], department=department or filters.department, before=None, limit=LIST
@@ -212,13 +211,13 @@ def how_many(board: Mapping[str, Any], department: str | None, filters: Filters)
     """How many people the list holds in all; None when only a search can tell."""
     if filters.q:
         return None
-    statuses = page_words.FILTERS[filters.status][1] or service.STATUSES
+    statuses = page_words.FILTERS[filters.status][1] or STATUSES
     counts = board["counts"]
     if department:
         folded = " ".join(department.casefold().split())
         each = board["by_department"].items()
         counts = next((mine for name, mine in each if " ".join(name.casefold().split()) == folded), {})
-    return sum(counts.get(status, 0) for status in statuses)
+    return sum(int(counts.get(status, 0)) for status in statuses)
 
 
 def report(entry: RowMapping) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +105,7 @@ def account(counts: Mapping[str, int] | None, open_help: int) -> list[Clause]:
 
 def send_button(by_channel: Mapping[str, int], total: int, *, drill: bool) -> str:
     """`Text 412 people, email 37`: what the button does, with the numbers."""
-    parts = []
+    parts: list[str] = []
     for channel, verb in CHANNEL_VERBS.items():
         if count := by_channel.get(channel, 0):
             people = "" if parts else (" person" if count == 1 else " people")
@@ -136,6 +136,11 @@ def entry(kind: str, data: Mapping[str, Any], person: str | None) -> str:
         return kind.replace("_", " ").capitalize()
 
 
+def _declared(data: Mapping[str, Any], _who: str) -> str:
+    what = "Drill declared" if data.get("drill") else "Declared"
+    return f"{what} as {data['severity']}, playbook {data['playbook']}"
+
+
 def _sent(data: Mapping[str, Any], _who: str) -> str:
     said = f"Bulletin {data['bulletin']} sent to {people(data['recipients'])}"
     return f"{said}; it replaces the one before for {people(data['replaced'])}" if data.get("replaced") else said
@@ -156,11 +161,12 @@ def _answered(data: Mapping[str, Any], who: str) -> str:
     return f"{who} answered: {RESPONSES[data['response']]}, {VIAS[data['via']]}{late}"
 
 
-_ENTRIES = {
-    "declared": lambda d, w: f"{'Drill declared' if d.get('drill') else 'Declared'} as {d['severity']}, playbook {d['playbook']}",
+_ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
+    "declared": _declared,
     "bulletin_drafted": lambda d, w: f"Bulletin {d['bulletin']} written ({d['stage']})",
-    "bulletin_approved": lambda d, w: f"Bulletin {d['bulletin']} approved"
-    + (", warnings accepted" if d.get("warnings_accepted") else ""),
+    "bulletin_approved": lambda d, w: (
+        f"Bulletin {d['bulletin']} approved" + (", warnings accepted" if d.get("warnings_accepted") else "")
+    ),
     "bulletin_sent": _sent,
     "bulletin_cancelled": lambda d, w: f"Bulletin {d['bulletin']} cancelled; {people(d['stopped'])} not told any more",
     "fallback": _fallback,

@@ -1,4 +1,4 @@
-"""Who has not answered, in full: the list with its search, answers recorded for somebody, and the sheet to call from."""
+"""Who has not answered, in full: the list with its search, answers recorded for somebody, the sheet to call from."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def _number(session: AsyncSession, incident_id: int, filters: Filters) -> 
     sent = [entry["number"] for entry in await bulletins.of_incident(session, incident_id) if entry["sent_at"]]
     if not sent:
         raise Conflict("No bulletin has been sent yet, so nobody can have answered. Write and send the first one.")
-    return filters.bulletin if filters.bulletin in sent else int(sent[-1])
+    return next((int(number) for number in sent if number == filters.bulletin), int(sent[-1]))
 
 
 @router.post("/incidents/{key}/bulletins/{number}/people/{person_id}/answer")
@@ -116,8 +116,8 @@ async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Readin
     full = visit.actor.may(Action.READ_ADDRESSES)
     listed = []
     for entry in found:
-        numbers = [point["address"] for point in entry["contact_points"] if point["kind"] != "email"]
-        listed.append(dict(entry) | {"numbers": numbers if full else [directory.mask(number) for number in numbers]})
+        masked = [directory.mask(number) for number in entry["numbers"]]
+        listed.append(dict(entry) | {"numbers": entry["numbers"] if full else masked})
     return page(
         request,
         "call_sheet.html",

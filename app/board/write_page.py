@@ -34,7 +34,7 @@ router = APIRouter()
 Drafting = Annotated[Visit, Depends(visiting(Action.DRAFT))]
 Drafted = Annotated[Posted, Depends(posting(Action.DRAFT))]
 
-USED_BEFORE = "This form has written a bulletin already, with other words. To write another one, press the button again."
+USED_BEFORE = "This form has written a bulletin already, with other words. To write another, press the button again."
 KEPT = "was told before, so it cannot be left empty now; write what holds now, even if it is the same"
 
 
@@ -58,7 +58,9 @@ async def write(
                 "audience": list(before["audiences"] if before else playbook.audiences),
             }
         )
-        return await _form(request, session, house, visit, incident, playbook, start, raw=raw, message=DONE.get(done, ""))
+        return await _form(
+            request, session, house, visit, incident, playbook, start, raw=raw, message=DONE.get(done, "")
+        )
 
 
 def _stage(status: str) -> str:
@@ -66,9 +68,7 @@ def _stage(status: str) -> str:
     return status if status in STAGES else STAGES[0]
 
 
-def _fresh(
-    playbook: Playbook, facts: Mapping[str, Any], incident: RowMapping, house: House
-) -> dict[str, Any]:
+def _fresh(playbook: Playbook, facts: Mapping[str, Any], incident: RowMapping, house: House) -> dict[str, Any]:
     """The facts with times that must lie ahead and no longer do moved on by the cadence of the severity."""
     now = house.clock.now()
     level = playbook.model_copy(update={"default_severity": incident["severity"]})
@@ -101,9 +101,7 @@ async def _form(
             channels=house.channels,
             countries=house.countries,
         )
-        audiences.append(
-            {"name": name, "label": audience.label, "chosen": name in chosen, "people": expected.total}
-        )
+        audiences.append({"name": name, "label": audience.label, "chosen": name in chosen, "people": expected.total})
     return page(
         request,
         "write.html",

@@ -95,8 +95,8 @@ class Provider(Protocol):
 class Records(Protocol):
     """A provider whose own records can be read."""
 
-    async def sent_to(self, address: str, *, limit: int = 50) -> Sequence[Listed]:
-        """Our messages to one address, newest first. Raises ProviderDown when the list cannot be read."""
+    async def sent_to(self, address: str, *, limit: int = ...) -> Sequence[Listed]:
+        """Our messages to one address, newest first, at most `limit`. Raises ProviderDown when it cannot be read."""
         ...
 
 

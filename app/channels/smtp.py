@@ -50,21 +50,36 @@ class SmtpEmail:
             except (SMTPException, OSError, TimeoutError, ssl.SSLError):
                 return Outcome(Kind.LATER, reason="the mail server cannot be reached", down=True)
             outcome = await self._hand_over(client, message, still_ours)
-            if outcome.kind in (Kind.ACCEPTED, Kind.REJECTED) and client.is_connected:
-                self._idle.append(client)
-            else:
+            # After an unknown outcome the conversation is out of step; after every other one it was reset.
+            if outcome.kind is Kind.UNKNOWN or not client.is_connected:
                 client.close()
+            else:
+                self._idle.append(client)
             return outcome
 
     async def _hand_over(self, client: SMTP, message: Outgoing, still_ours: StillOurs) -> Outcome:
         message_id = self.message_id(message.token)
-        content = self.compose(message, message_id)
+        try:
+            content = self.compose(message, message_id)
+        except ValueError:
+            return Outcome(Kind.REJECTED, reason="the address or the subject cannot be written in a mail")
         try:
             await client.mail(self.sender)
+        except SMTPResponseException as error:
+            # Our sender is refused, and not this message: it waits until the operator has put that right.
+            log.error("the mail server refuses the sender %s: %s %s", self.sender, error.code, error.message)
+            await _reset(client)
+            return Outcome(Kind.LATER, error_code=error.code, reason="the mail server refuses our sender", down=True)
+        except (SMTPException, OSError, TimeoutError):
+            return Outcome(Kind.LATER, reason="the mail server hung up", down=True)
+        try:
             await client.rcpt(message.to)
         except SMTPResponseException as error:
             await _reset(client)
             return _refusal(error)
+        except ValueError:
+            await _reset(client)
+            return Outcome(Kind.REJECTED, reason="the address cannot be given to a mail server")
         except (SMTPException, OSError, TimeoutError):
             return Outcome(Kind.LATER, reason="the mail server hung up", down=True)
         if not still_ours():

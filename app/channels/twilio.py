@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import httpx2
 from twilio.base import values
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
@@ -27,7 +27,12 @@ REQUEST_TIMEOUT = httpx2.Timeout(15.0, connect=5.0, pool=10.0)
 TEMPORARY_CODES = frozenset({20429, 21611, 30001, 30022, 63017})
 """Refusals at hand-over that pass by themselves: the same attempt waits and is tried again."""
 
-OPTED_OUT = 21610
+ACCOUNT_STATUSES = frozenset({401, 403, 404})
+ACCOUNT_CODES = frozenset({20003, 20005, 20008, 20403, 20404})
+"""Wrong login, suspended account, test credentials, forbidden, no such account."""
+
+LIST_LIMIT = 1000
+"""One page, as long as they come: on a phone that many share, a message must not lie behind the newer ones."""
 
 
 @dataclass
@@ -134,6 +139,8 @@ class TwilioSms:
             return Outcome(Kind.FENCED)
         except TwilioRestException as error:
             return read_refusal(error.status, error.code, str(error.msg))
+        except TwilioServiceException as error:  # the same, told as application/problem+json
+            return read_refusal(error.status, error.code, str(error.detail or error.title))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol):
             return Outcome(Kind.LATER, reason="the provider cannot be reached", down=True)
         except httpx2.HTTPError as error:
@@ -146,11 +153,11 @@ class TwilioSms:
             return Outcome(Kind.UNKNOWN, reason="an answer that cannot be read")
         finally:
             _call.reset(token)
-        if not made.sid:
+        if not isinstance(made.sid, str) or not made.sid:
             return Outcome(Kind.UNKNOWN, reason="an answer without a message id")
         return Outcome(Kind.ACCEPTED, provider_message_id=made.sid)
 
-    async def sent_to(self, address: str, *, limit: int = 50) -> Sequence[Listed]:
+    async def sent_to(self, address: str, *, limit: int = LIST_LIMIT) -> Sequence[Listed]:
         # By To alone: messages that are not yet sent lack a date and would be missed by a date filter.
         try:
             found = await self.client.messages.list_async(to=address, limit=limit)
@@ -187,19 +194,30 @@ class TwilioSms:
         await self.transport.close()
 
 
-def read_refusal(status: int, code: int | None, message: str) -> Outcome:
-    """What an error answer to a hand-over proves.
+def read_refusal(status: object, code: object, message: str) -> Outcome:
+    """What an error answer to a hand-over proves. `status` and `code` are as the provider wrote them.
 
-    429 and the temporary codes: nothing was taken. Any 5xx: not known, they may have it. Other 4xx: refused for good.
+    429 and the temporary codes: nothing was taken. Any 5xx: not known, they may have it. 401, 403 and 404 are about
+    our account and not about this message: nothing was taken, and it waits until the operator has put that right.
+    Other 4xx: refused for good.
     """
-    code = int(code) if code else None
-    if status == 429 or code in TEMPORARY_CODES:
-        return Outcome(Kind.LATER, error_code=code or 20429, reason="the provider asks us to slow down", retry_after=1.0)
+    status, code = _number(status) or 0, _number(code)
     if status >= 500:
         return Outcome(Kind.UNKNOWN, error_code=code, reason=f"the provider answered {status}", down=True)
+    if status == 429 or code in TEMPORARY_CODES:
+        return Outcome(Kind.LATER, error_code=code or 20429, reason="the provider asks us to slow down", retry_after=1.0)
+    if status in ACCOUNT_STATUSES and (code in ACCOUNT_CODES or code == status or code is None):
+        log.error("the provider refuses our account (HTTP %s, code %s): check its SID, token and state", status, code)
+        return Outcome(Kind.LATER, error_code=code, reason="the provider refuses our account", down=True)
     if status >= 400:
         return Outcome(Kind.REJECTED, error_code=code or status, reason=" ".join(message.split())[:200])
     return Outcome(Kind.UNKNOWN, error_code=code, reason=f"the provider answered {status}")
+
+
+def _number(given: object) -> int | None:
+    """A status or code as a number that a column can hold; None for anything else."""
+    text = str(given).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 and int(text) else None
 
 
 class Signatures:

@@ -36,12 +36,15 @@ class Received:
     error_code: int | None = None
 
 
+_Waiting = tuple[Received, "asyncio.Future[None]"]
+
+
 class CallbackWriter:
     """One a web process."""
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._waiting: list[tuple[Received, asyncio.Future[None]]] = []
+        self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
 
     async def record(self, received: Received) -> None:
@@ -55,17 +58,39 @@ class CallbackWriter:
     async def _write(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:AT_A_TIME], self._waiting[AT_A_TIME:]
-            try:
-                async with self._house.db.begin() as session:
-                    await record_all(session, self._house, [received for received, _ in batch])
-            except Exception as error:  # handed to those who wait, who answer for it
-                for _, done in batch:
-                    if not done.done():
-                        done.set_exception(error)
+            error = await self._commit(batch)
+            if error is not None and _refused(error):
+                # One that cannot be written must not cost the others, which may never come again; and what lost to
+                # another transaction is written the second time.
+                for one in batch:
+                    _tell([one], await self._commit([one]))
             else:
-                for _, done in batch:
-                    if not done.done():
-                        done.set_result(None)
+                _tell(batch, error)
+
+    async def _commit(self, batch: Sequence[_Waiting]) -> Exception | None:
+        """Writes a batch; returns what went wrong, for those who wait and answer for it."""
+        try:
+            async with self._house.db.begin() as session:
+                await record_all(session, self._house, [received for received, _ in batch])
+        except Exception as error:
+            return error
+        return None
+
+
+def _refused(error: Exception) -> bool:
+    """Whether the database refused what we wrote, and is not simply away (classes 08, 53, 57, or no class at all)."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return bool(state) and state[:2] not in ("08", "53", "57")
+
+
+def _tell(batch: Sequence[_Waiting], error: Exception | None) -> None:
+    for _, done in batch:
+        if done.done():
+            continue
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
 
 
 async def record_all(session: AsyncSession, house: House, received: Sequence[Received]) -> None:
@@ -128,7 +153,8 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
         },
     )
     for attempt_id, (state, code) in states.items():
-        if state in NOT_DELIVERED and attempts[attempt_id]["state"] != state:
+        before = attempts[attempt_id]
+        if state in NOT_DELIVERED and (before["state"], before["error_code"]) != (state, code):
             await after_failure(session, house, attempt_id, code, now)
     await repository.tell_boards(session, list(touched))
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries import repository, retry
 from app.deliveries.states import State
 from app.directory import service as directory
+from app.kernel.db import row
 from app.kernel.house import House
 
 log = logging.getLogger("muster.failures")
 
 
 async def after_failure(session: AsyncSession, house: House, attempt_id: int, code: int | None, now: datetime) -> None:
-    """Does what `retry` says about this code, for an attempt that has just failed for good."""
+    """Does what `retry` says about this code, for an attempt that has failed for good. Safe to repeat."""
     entry = await repository.attempt(session, attempt_id)
     assert entry is not None
     treatment = retry.treatment(code)
@@ -29,5 +32,16 @@ async def after_failure(session: AsyncSession, house: House, attempt_id: int, co
     if again:
         wait = timedelta(seconds=retry.RETRY_AFTER_SECONDS / house.time_scale)
         await repository.try_again(session, attempt_id, not_before=now + wait, now=now)
-    if treatment.next_channel or not again:
+    # Where a later step was taken already, its successor keeps its own time.
+    if (treatment.next_channel or not again) and not await _later_step_taken(session, entry):
         await repository.go_on(session, [entry["delivery_id"]], now=now)
+
+
+async def _later_step_taken(session: AsyncSession, entry: Mapping[str, Any]) -> bool:
+    return bool(
+        await row(
+            session,
+            "SELECT 1 AS one FROM attempt WHERE delivery_id = :delivery AND rung > :rung LIMIT 1",
+            {"delivery": entry["delivery_id"], "rung": entry["rung"]},
+        )
+    )

@@ -24,6 +24,8 @@ class Act:
 
 @dataclass(frozen=True)
 class Recorded:
+    """What became of an act. `response` is what stands now; `latest` is false when a later act was known already."""
+
     delivery_id: int
     incident_id: int
     incident_key: str
@@ -32,6 +34,7 @@ class Recorded:
     before: str | None
     response: str
     late: bool
+    latest: bool
 
 
 async def respond(session: AsyncSession, delivery_id: int, act: Act, *, now: datetime, actor: str) -> Recorded | None:
@@ -83,5 +86,5 @@ async def respond(session: AsyncSession, delivery_id: int, act: Act, *, now: dat
     await notify(session, "muster_board", str(found["bulletin_id"]))
     return Recorded(
         delivery_id, found["incident_id"], found["key"], found["bulletin_id"], found["person_id"],
-        found["response"], act.response if latest else str(found["response"]), bool(found["late"]),
+        found["response"], act.response if latest else str(found["response"]), bool(found["late"]), latest,
     )  # fmt: skip

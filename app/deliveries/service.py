@@ -28,7 +28,22 @@ async def record_results(house: House, results: Sequence[Result]) -> None:
         for entry in changed:
             if State(entry["state"]) in NOT_DELIVERED:
                 await after_failure(session, house, entry["id"], entry["error_code"], now)
+        written = {entry["id"] for entry in changed}
+        for result in results:
+            if result.kind in ("fenced", "later") and result.attempt_id not in written:
+                await _nothing_went_out(session, result, now=now)
         await tell_boards(session, [entry["id"] for entry in changed])
+
+
+async def _nothing_went_out(session: AsyncSession, result: Result, *, now: datetime) -> None:
+    """Our lease ended while we found out that nothing was handed over: the unknown that it left is settled by that."""
+    ours = await run(
+        session,
+        "SELECT 1 FROM attempt WHERE id = :id AND state = 'unknown' AND fence = :fence FOR UPDATE",
+        {"id": result.attempt_id, "fence": result.fence + 1},
+    )
+    if ours:
+        await prove_absent(session, result.attempt_id, now=now)
 
 
 async def prove_sent(session: AsyncSession, house: House, attempt_id: int, found: Listed) -> None:

@@ -10,6 +10,8 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
 
+from app.directory.numbering_plan import classify
+
 MAX_ADDRESS = 254
 """RFC 5321: the longest mail address that fits a path."""
 
@@ -91,7 +93,7 @@ def _choose(plain: str, country: str | None) -> Number:
     spellings = [plain]
     if plain.startswith("00"):
         spellings.append("+" + plain[2:])
-    usable: list[PhoneNumber] = []
+    outside: tuple[PhoneNumber, str | None] | None = None
     problem = NumberProblem("is not a phone number")
     for spelling in spellings:
         try:
@@ -103,17 +105,16 @@ def _choose(plain: str, country: str | None) -> Number:
         if possible != ValidationResult.IS_POSSIBLE:
             problem = NumberProblem(_why_impossible(possible))
             continue
-        kind = phonenumbers.number_type(number)
+        region, kind = classify(number)
+        outside = outside or (number, region)
         if kind != PhoneNumberType.UNKNOWN:
-            return _number(number, kind, country)
-        usable.append(number)
-    if not usable:
+            return _number(number, region, kind, country)
+    if outside is None:
         raise problem
-    return _number(usable[0], PhoneNumberType.UNKNOWN, country)
+    return _number(*outside, PhoneNumberType.UNKNOWN, country)
 
 
-def _number(number: PhoneNumber, kind: int, country: str | None) -> Number:
-    region = phonenumbers.region_code_for_number(number)
+def _number(number: PhoneNumber, region: str | None, kind: int, country: str | None) -> Number:
     if region is None:
         # Outside its plan, and several countries share the prefix: ours if it is one of them, else the main one.
         sharing = phonenumbers.region_codes_for_country_code(number.country_code or 0)

@@ -82,7 +82,8 @@ async def change(
     await run(
         session,
         """UPDATE incident SET status = :status, severity = :severity, resolved_at = :resolved,
-                  closed_at = CASE WHEN :status = 'closed' THEN CAST(:now AS timestamptz) END WHERE id = :id""",
+                  closed_at = CASE WHEN CAST(:status AS varchar) = 'closed' THEN CAST(:now AS timestamptz) END
+           WHERE id = :id""",
         {"status": status, "severity": severity, "now": now, "resolved": resolved_at, "id": incident_id},
     )
 

@@ -214,5 +214,10 @@ async def adopt_facts(session: AsyncSession, incident_id: int, facts: Mapping[st
 async def page(
     session: AsyncSession, *, status: str | None = None, before: int | None = None, limit: int = 50
 ) -> list[RowMapping]:
-    """Incidents, newest first; `status` may be a status or `open`."""
+    """Incidents, newest first; `status` may be a status or `open`. Raises Invalid for any other."""
+    known = ("open", *OPEN_STATUSES, CLOSED)
+    if status is not None and status not in known:
+        raise Invalid(
+            "The list cannot be filtered.", [FieldError("status", f"{status!r} is not one of {', '.join(known)}")]
+        )
     return list(await repository.page(session, status=status, before=before, limit=limit))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from app.kernel.db import Database
+
+
+LONGEST_MEASURE = timedelta(seconds=0.5)
 
 
 class Clock(Protocol):
@@ -30,11 +34,16 @@ class DatabaseClock:
         return datetime.now(UTC) + self._offset
 
     async def calibrate(self, db: Database) -> timedelta:
-        """Measures database time minus ours; returns the correction now in force."""
+        """Measures database time minus ours; returns the correction now in force.
+
+        An answer that took long says little about when it was true: then the correction in force stays.
+        """
         before = datetime.now(UTC)
+        began = monotonic()
         there = await db.time()
-        after = datetime.now(UTC)
-        self._offset = there - (before + (after - before) / 2)
+        took = timedelta(seconds=monotonic() - began)
+        if took <= LONGEST_MEASURE:
+            self._offset = there - (before + took / 2)
         return self._offset
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 
 def identity() -> Any:
@@ -26,3 +26,8 @@ def reference(target: str, *, nullable: bool = False, index: bool = False, ondel
 def document(*, nullable: bool = False) -> Any:
     """A JSON document."""
     return Column(JSONB, nullable=nullable)
+
+
+def ordered_document() -> Any:
+    """A JSON document whose keys keep their order; `document` sorts them."""
+    return Column(JSON, nullable=False)

@@ -8,11 +8,14 @@ from typing import Any
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from app.kernel.columns import document, identity, moment, reference
+from app.kernel.columns import identity, moment, ordered_document, reference
 
 
 class PlaybookRevision(SQLModel, table=True):
-    """An immutable version. `content` is the checked playbook, `source` the YAML as it was written."""
+    """An immutable version. `content` is the checked playbook, `source` the YAML as it was written.
+
+    The order in `content` means something: of audiences, the first that fits gives the script; facts are asked in it.
+    """
 
     __tablename__ = "playbook_revision"
     __table_args__ = (UniqueConstraint("slug", "revision"), UniqueConstraint("slug", "sha256"))
@@ -22,7 +25,7 @@ class PlaybookRevision(SQLModel, table=True):
     revision: int
     sha256: str
     title: str
-    content: dict[str, Any] = Field(sa_column=document())
+    content: dict[str, Any] = Field(sa_column=ordered_document())
     source: str
     created_at: datetime = Field(sa_column=moment())
 

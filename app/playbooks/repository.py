@@ -46,7 +46,7 @@ async def save(
     await run(
         session,
         """INSERT INTO playbook_revision (slug, revision, sha256, title, content, source, created_at)
-           SELECT CAST(:slug AS text), coalesce(max(revision), 0) + 1, :sha256, :title, CAST(:content AS jsonb), :source,
+           SELECT CAST(:slug AS text), coalesce(max(revision), 0) + 1, :sha256, :title, CAST(:content AS json), :source,
                   :now FROM playbook_revision WHERE slug = CAST(:slug AS text)
            ON CONFLICT (slug, sha256) DO NOTHING""",
         {

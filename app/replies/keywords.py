@@ -24,5 +24,5 @@ ASK_BACK = frozenset({"help", "yes"})
 
 INFORMATION = frozenset({"info"})
 
-if OPT_OUT | OPT_IN | ASK_BACK | INFORMATION != {word.casefold() for word in RESERVED_WORDS}:
+if {word.casefold() for word in RESERVED_WORDS} != OPT_OUT | OPT_IN | ASK_BACK | INFORMATION:
     raise AssertionError("every reserved word has a meaning here")

@@ -48,7 +48,8 @@ async def answers_lately(session: AsyncSession, sender: str, *, since: datetime)
 async def questions(session: AsyncSession, person_ids: Sequence[int]) -> Sequence[RowMapping]:
     """Every delivery that these people got of a sent bulletin in an open incident, the newest first.
 
-    `open`: unanswered, not replaced. `told`: it was handed over (or its step is still to come).
+    `open`: unanswered, neither replaced nor cancelled. What was stopped before it was handed over is left out, unless
+    it was answered all the same.
     """
     return await rows(
         session,
@@ -56,8 +57,7 @@ async def questions(session: AsyncSession, person_ids: Sequence[int]) -> Sequenc
         SELECT d.id, d.person_id, d.incident_id, d.bulletin_id, d.code, d.response, d.handed_over_at, d.responded_at,
                i.title, i.key, i.drill, b.number,
                (d.cancel_reason IS NOT DISTINCT FROM 'superseded') AS superseded,
-               (d.response IS NULL AND (d.cancelled_at IS NULL OR
-                 (d.cancel_reason <> 'superseded' AND d.handed_over_at IS NOT NULL))) AS open
+               (d.response IS NULL AND d.cancelled_at IS NULL) AS open
         FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
         WHERE d.person_id = ANY(:people) AND b.sent_at IS NOT NULL AND i.closed_at IS NULL
           AND NOT (d.cancelled_at IS NOT NULL AND d.handed_over_at IS NULL AND d.response IS NULL)
@@ -134,7 +134,8 @@ async def field_reports(
         """
         SELECT f.id, f.text, f.maybe_help, f.via, f.at, f.number, p.employee_id AS person_id, p.name, p.site,
                dep.name AS department
-        FROM field_report f LEFT JOIN person p ON p.id = f.person_id LEFT JOIN department dep ON dep.id = p.department_id
+        FROM field_report f LEFT JOIN person p ON p.id = f.person_id
+        LEFT JOIN department dep ON dep.id = p.department_id
         WHERE f.incident_id = :incident AND (CAST(:before AS bigint) IS NULL OR f.id < :before)
           AND (CAST(:department AS text) IS NULL OR dep.key = :department)
         ORDER BY f.id DESC LIMIT :limit

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
@@ -27,8 +27,12 @@ log = logging.getLogger("muster.replies")
 DIGIT_RACE_SECONDS = 20.0
 """A bare digit this soon after a newer bulletin went out may still mean the older one. Scaled."""
 
-ANSWERS_AN_HOUR = 12
-"""At most so many automatic answers to one number in an hour, so that two machines never text each other all night."""
+ANSWERS_AN_HOUR = 30
+"""At most so many automatic answers in an hour for each person at a number, so that two machines never text each other
+all night."""
+
+CONFIRMATIONS_AN_HOUR = 120
+"""A recorded answer is confirmed well beyond that: somebody waits to know that it counted."""
 
 LATE_DAYS = 7
 
@@ -45,31 +49,45 @@ class Inbound:
 
 @dataclass(frozen=True)
 class Handled:
+    """What became of a text. `drill`: the answer belongs to drills alone and is marked so."""
+
     outcome: str
     answer: str | None = None
     person_id: int | None = None
+    drill: bool = False
 
 
 async def receive(session: AsyncSession, house: House, inbound: Inbound) -> str | None:
     """Handles one text, once by its SID, and returns what to answer (None: nothing)."""
     now = house.clock.now()
-    body = inbound.body.replace("\0", "")
+    # A text column takes everything but NUL.
+    opt_out_type = (inbound.opt_out_type or "").replace("\0", "") or None
+    inbound = replace(inbound, body=inbound.body.replace("\0", ""), opt_out_type=opt_out_type)
     inbound_id = await repository.add_inbound(
-        session, sid=inbound.sid, sender=inbound.sender, body=body, opt_out_type=inbound.opt_out_type, now=now
+        session, sid=inbound.sid, sender=inbound.sender, body=inbound.body, opt_out_type=inbound.opt_out_type, now=now
     )
     if inbound_id is None:
         return None
-    handled = await _handle(session, house, Inbound(inbound.sid, inbound.sender, body, inbound.opt_out_type), inbound_id)
+    handled = await _handle(session, house, inbound, inbound_id)
     answer = handled.answer
-    if answer is not None:
-        lately = await repository.answers_lately(session, inbound.sender, since=now - timedelta(hours=1))
-        if lately >= ANSWERS_AN_HOUR:
-            log.warning("a number texts more than %d times an hour; recorded, not answered", ANSWERS_AN_HOUR)
-            answer = None
+    if answer is not None and await _answered_enough(session, inbound, handled.outcome, since=now - timedelta(hours=1)):
+        log.warning("a number was answered very often within the hour; its text is recorded, not answered")
+        answer = None
+    if answer is not None and handled.drill:
+        answer = wording.marked(answer)
     await repository.finish_inbound(
         session, inbound_id, outcome=handled.outcome, answer=answer, person_id=handled.person_id
     )
     return answer
+
+
+async def _answered_enough(session: AsyncSession, inbound: Inbound, outcome: str, *, since: datetime) -> bool:
+    lately = await repository.answers_lately(session, inbound.sender, since=since)
+    if lately < ANSWERS_AN_HOUR:
+        return False
+    if outcome == "answered":
+        return lately >= CONFIRMATIONS_AN_HOUR
+    return lately >= ANSWERS_AN_HOUR * len(await directory.people_at(session, inbound.sender))
 
 
 async def _handle(session: AsyncSession, house: House, inbound: Inbound, inbound_id: int) -> Handled:
@@ -85,15 +103,22 @@ async def _handle(session: AsyncSession, house: House, inbound: Inbound, inbound
         return await _ask_back(session, house, inbound, inbound_id, people, meant)
     if isinstance(meant, Words) or (inbound.opt_out_type or "").upper() == "HELP":
         await _report(session, house, inbound, inbound_id, people, maybe_help=False)
-        open_questions = [q for q in await repository.questions(session, ids) if q["open"]]
+        questions = await repository.questions(session, ids)
         # Where the carrier has answered already, a second answer would only confuse.
-        answer = None if inbound.opt_out_type else wording.report_kept(bool(open_questions), shared=len(people) > 1)
-        return Handled("field_report", answer, _only(people))
+        answer = None
+        if not inbound.opt_out_type:
+            answer = wording.report_kept(any(q["open"] for q in questions), shared=len(people) > 1)
+        return Handled("field_report", answer, _only(people), _drills(questions))
     if meant.code:
         return await _coded(session, house, inbound, inbound_id, people, meant)
     if len(people) > 1:
-        return Handled("asked_who", wording.who_is_it())
+        return Handled("asked_who", wording.who_is_it(), drill=_drills(await repository.questions(session, ids)))
     return await _bare(session, house, inbound, inbound_id, people, meant)
+
+
+def _drills(questions: Sequence[Mapping[str, Any] | RowMapping]) -> bool:
+    """Whether drills are all that is going on for somebody."""
+    return bool(questions) and all(question["drill"] for question in questions)
 
 
 def _only(people: Sequence[RowMapping]) -> int | None:
@@ -143,21 +168,24 @@ async def _ask_back(
     if meant.word == "help":
         await _report(session, house, inbound, inbound_id, people, maybe_help=True)
     answer = None if inbound.opt_out_type else wording.which_answer()
-    return Handled("asked_which", answer, _only(people))
+    questions = await repository.questions(session, [person["person_id"] for person in people])
+    return Handled("asked_which", answer, _only(people), _drills(questions))
 
 
 async def _coded(
     session: AsyncSession, house: House, inbound: Inbound, inbound_id: int, people: Sequence[RowMapping], meant: Answer
 ) -> Handled:  # fmt: skip
     assert meant.code
-    found = list(await repository.by_code(session, [person["person_id"] for person in people], meant.code))
+    ids = [person["person_id"] for person in people]
+    found = list(await repository.by_code(session, ids, meant.code))
     if not found:
         await _report(session, house, inbound, inbound_id, people, maybe_help=meant.response == "need_help")
-        return Handled("unknown_code", wording.unknown_code(meant.code), _only(people))
-    open_ones = [entry for entry in found if entry["closed_at"] is None]
-    if len({entry["person_id"] for entry in open_ones}) > 1:
-        return Handled("asked_who", wording.use_the_link())
-    return await _record(session, house, found[0], meant.response)
+        drill = _drills(await repository.questions(session, ids))
+        return Handled("unknown_code", wording.unknown_code(meant.code), _only(people), drill)
+    standing = [entry for entry in found if entry["closed_at"] is None] or found
+    if len({entry["person_id"] for entry in standing}) > 1:
+        return Handled("asked_who", wording.use_the_link(), drill=_drills(standing))
+    return await _record(session, house, standing[0], meant.response)
 
 
 async def _bare(
@@ -180,30 +208,35 @@ async def _bare(
         return Handled("asked_which_question", wording.which_question(list(latest.values())), person_id)
     if latest:
         return await _record(session, house, next(iter(latest.values())), meant.response)
+    # Of what was stopped after the person had it, an answer still counts where it is plain which is meant.
+    had = {question["incident_id"]: question for question in reversed(questions) if question["handed_over_at"]}
+    if len(had) == 1:
+        return await _record(session, house, next(iter(had.values())), meant.response)
     since = house.clock.now() - timedelta(days=LATE_DAYS)
     closed = list(await repository.latest_closed(session, person_id, since=since))
-    if len(closed) == 1:
+    if len(closed) == 1 and not had:
         return await _record(session, house, closed[0], meant.response)
     await _report(session, house, inbound, inbound_id, people, maybe_help=meant.response == "need_help")
-    return Handled("no_question", wording.nothing_open(), person_id)
+    return Handled("no_question", wording.nothing_open(), person_id, _drills(questions))
 
 
 def _race(
     house: House, newer: Mapping[str, Any], questions: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, Any] | None:
-    """The older unanswered question that a digit may still mean, when the newer one has only just gone out."""
+    """The older unanswered question that a digit may still mean, when the newer one has only just gone out.
+
+    Of each incident only the last one before counts: whoever answered that has gone on from those before it.
+    """
     handed_over = newer["handed_over_at"]
     within = timedelta(seconds=DIGIT_RACE_SECONDS / house.time_scale)
     if handed_over is not None and house.clock.now() - handed_over > within:
         return None
-    return next(
-        (
-            question
-            for question in questions
-            if question["id"] != newer["id"] and question["response"] is None and question["handed_over_at"] is not None
-        ),
-        None,
-    )
+    place = next(place for place, question in enumerate(questions) if question["id"] == newer["id"])
+    before: dict[int, Mapping[str, Any]] = {}
+    for question in questions[place + 1 :]:
+        if question["handed_over_at"] is not None:
+            before.setdefault(question["incident_id"], question)
+    return next((question for question in before.values() if question["response"] is None), None)
 
 
 async def _record(
@@ -215,8 +248,9 @@ async def _record(
     )
     assert recorded is not None
     answer = wording.confirmation(
-        response, title=question["title"], changed=recorded.before is not None, late=recorded.late, drill=question["drill"]
-    )
+        response, title=question["title"], changed=recorded.before is not None, late=recorded.late,
+        drill=question["drill"],
+    )  # fmt: skip
     return Handled("answered", answer, recorded.person_id)
 
 
@@ -226,8 +260,8 @@ async def take_answer(
     """Records an answer from whatever way it came, and opens or withdraws the help request that goes with it."""
     now = house.clock.now()
     recorded = await deliveries.respond(session, delivery_id, act, now=now, actor=actor)
-    if recorded is None:
-        return None
+    if recorded is None or not recorded.latest:
+        return recorded
     data = {"person": recorded.person_id}
     if recorded.response == "need_help":
         opened = await repository.open_help(

@@ -9,6 +9,11 @@ MEANS = {"ok": "1 OK", "need_help": "2 need help", "cannot": "3 cannot"}
 CHOICES = "1 OK, 2 need help, 3 cannot"
 
 
+def marked(text: str) -> str:
+    """As every text of a drill: it begins and ends with DRILL."""
+    return f"DRILL. {text} DRILL"
+
+
 def confirmation(response: str, *, title: str, changed: bool, late: bool, drill: bool) -> str:
     """Says what was understood, and how to change it."""
     said = f"Changed to {MEANS[response]}" if changed else f"Thank you. Noted: {MEANS[response]}"
@@ -18,15 +23,18 @@ def confirmation(response: str, *, title: str, changed: bool, late: bool, drill:
     if late:
         text += " This one is over or was replaced; your answer is kept."
     text += " To change it, text 1, 2 or 3."
-    return f"DRILL. {text} DRILL" if drill else text
+    return marked(text) if drill else text
 
 
 def which_question(questions: Sequence[Mapping[str, Any]]) -> str:
     """Several questions are open: the code says which is meant."""
-    named = " or ".join(f"1 {question['code']} ({_short(question['title'])})" for question in questions[:4])
+    drill = all(question["drill"] for question in questions)
+    named = " or ".join(
+        f"1 {question['code']} ({'DRILL: ' if question['drill'] and not drill else ''}{_short(question['title'])})"
+        for question in questions[:4]
+    )
     text = f"Which one do you mean? Text your answer with its code, such as {named}."
-    drill = all(question.get("drill") for question in questions)
-    return f"DRILL. {text} DRILL" if drill else text
+    return marked(text) if drill else text
 
 
 def who_is_it() -> str:

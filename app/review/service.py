@@ -15,14 +15,14 @@ from app.review import formats, repository
 from app.review.assembly import Read, assemble
 from app.review.record import Record
 
-TIMELINE_PAGE = 10_000
+TIMELINE_PAGE = 25_000
 """Entries read at a time; the timeline is read to its end."""
 
 
 async def build(session: AsyncSession, house: House, key: str) -> Record:
     """The record of one incident, as it is now. Raises NotFound.
 
-    A fixed number of statements whatever the number of people (and one page more for each 10,000 timeline entries).
+    A fixed number of statements whatever the number of people (and one page more for each 25,000 timeline entries).
     """
     incident = await incidents.get(session, key)
     incident_id = incident["id"]

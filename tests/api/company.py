@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import httpx2
 from twilio.request_validator import RequestValidator
 
+from app.kernel.db import row
 from tests.stack import ACCOUNT, AUTH_TOKEN, Stack
 
 CSV = """\
@@ -69,8 +70,6 @@ async def raw(stack: Stack, method: str, path: str, content: bytes, **headers: s
 async def code_of(stack: Stack, key: str, person: str, number: int = 1) -> str:
     """The reply code in a person's message."""
     async with stack.house.db.begin() as session:
-        from app.kernel.db import row
-
         found = await row(
             session,
             """SELECT d.code FROM delivery d JOIN person p ON p.id = d.person_id JOIN bulletin b ON b.id = d.bulletin_id

@@ -14,9 +14,7 @@ from tests.stack import Stack, stack
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def muster(
-    server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stack]:
+async def muster(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Web, worker and a silent carrier, with the small company imported."""
     name = f"t_{uuid.uuid4().hex[:12]}"
     url = create_database(server_url, name, template=template)

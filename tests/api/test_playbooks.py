@@ -10,7 +10,9 @@ import pytest
 import pytest_asyncio
 
 from app.kernel.postgres import create_database, drop_database
+from app.playbooks.yaml_source import load
 from tests.api.company import check_problem
+from tests.conftest import ROOT
 from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -64,14 +66,12 @@ async def test_the_schema_of_playbook_files_needs_no_token_and_is_the_published_
     schema = answer.json()
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert {"slug", "facts", "stages", "ladder", "waterline"} <= set(schema["properties"])
-    published = Path(__file__).parents[2] / "docs" / "playbook.schema.json"
+    published = ROOT / "docs" / "playbook.schema.json"
     assert httpx2.Response(200, content=published.read_bytes()).json() == schema
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def big_company(
-    server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stack]:
+async def big_company(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """The sample company of 600, and nobody to send anything."""
     url = create_database(server_url, "t_playbooks_600", template=template)
     async with stack(url, tmp_path_factory.mktemp("big"), worker=False) as running:
@@ -101,15 +101,23 @@ async def test_the_examples_together_declare_and_speak_against_no_stage(big_comp
                     assert message["segments"] <= 3
 
 
-@pytest.mark.parametrize("slug", SHIPPED)
 async def test_the_examples_declare_before_anybody_is_in_the_directory(
-    slug: str, server_url: str, template: str, tmp_path: Path
+    server_url: str, template: str, tmp_path: Path
 ) -> None:
-    name = "t_nobody_" + slug.replace("-", "_")
-    url = create_database(server_url, name, template=template)
+    url = create_database(server_url, "t_nobody", template=template)
     async with stack(url, tmp_path, worker=False) as empty:
-        playbook = await empty.call("GET", f"/playbooks/{slug}")
-        examples = {fact["name"]: fact["example"] for fact in playbook["facts"]}
-        body = {"playbook": slug, "severity": "SEV1", "facts": examples}
-        assert (await empty.call("POST", "/incidents", body, status=201))["status"] == "declared"
-    drop_database(server_url, name)
+        for slug in SHIPPED:
+            playbook = await empty.call("GET", f"/playbooks/{slug}")
+            examples = {fact["name"]: fact["example"] for fact in playbook["facts"]}
+            body = {"playbook": slug, "severity": "SEV1", "facts": examples}
+            assert (await empty.call("POST", "/incidents", body, status=201))["status"] == "declared"
+    drop_database(server_url, "t_nobody")
+
+
+@pytest.mark.parametrize("slug", SHIPPED)
+async def test_facts_audiences_and_departments_come_in_the_order_of_the_file(muster: Stack, slug: str) -> None:
+    written = load(ROOT / "playbooks" / f"{slug}.yaml").data
+    found = await muster.call("GET", f"/playbooks/{slug}")
+    assert [fact["name"] for fact in found["facts"]] == list(written["facts"])
+    assert list(found["audiences"]) == list(written["audiences"])
+    assert found["departments"] == list(written["departments"])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumber, PhoneNumberType
 
+from app.directory.numbering_plan import classify
 from app.directory.numbers import EmailProblem, Number, NumberProblem, mask, read_email, read_number
 
 US = Number("+12065550100", "US", can_text=True, valid=True)
@@ -104,6 +109,30 @@ def test_a_national_number_without_a_country_asks_for_it() -> None:
     with pytest.raises(NumberProblem) as caught:
         read_number("206 555 0100", None)
     assert "name the country of the file" in caught.value.reason
+
+
+def test_country_and_kind_are_those_of_the_library_for_every_plan() -> None:
+    rng = random.Random(5)
+    numbers: list[PhoneNumber] = []
+    for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        for region in phonenumbers.region_codes_for_country_code(code):
+            for kind in PhoneNumberType.values():
+                example = (
+                    phonenumbers.example_number_for_non_geo_entity(code)
+                    if region == "001"
+                    else phonenumbers.example_number_for_type(region, kind)
+                )
+                if example and example.national_number:
+                    numbers += [
+                        PhoneNumber(country_code=code, national_number=example.national_number + more)
+                        for more in (0, 1, rng.randrange(10_000))
+                    ]
+        numbers += [PhoneNumber(country_code=code, national_number=rng.randrange(10**n)) for n in range(6, 13)]
+    assert len(numbers) > 5000
+    for number in numbers:
+        expected = phonenumbers.region_code_for_number(number), phonenumbers.number_type(number)
+        assert classify(number) == expected, number
+        assert (expected[1] != PhoneNumberType.UNKNOWN) == phonenumbers.is_valid_number(number)
 
 
 @given(st.text(max_size=70), st.sampled_from(["US", "FR", "JP", None]))

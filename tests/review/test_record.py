@@ -15,25 +15,16 @@ from app.kernel.house import House
 from app.review import service
 from app.review.record import Moment, Recipient, Record
 from tests.review import story as tale
-from tests.review.story import EVIL, Teller, at
-
-
-@pytest.fixture
-async def story(house: House, clock: ManualClock, tmp_path: Path) -> Teller:
-    return await tale.whole(house, clock, tmp_path)
-
-
-async def built(story: Teller) -> Record:
-    async with story.house.db.begin() as session:
-        return await service.build(session, story.house, story.key)
+from tests.review.conftest import Told
+from tests.review.story import EVIL, at
 
 
 def after_sent(shares: Mapping[str, Moment | None]) -> dict[str, float | None]:
     return {percent: moment.seconds_after_sent if moment else None for percent, moment in shares.items()}
 
 
-async def test_the_summary_says_what_happened_and_how_long_it_took(story: Teller) -> None:
-    summary = (await built(story)).summary
+def test_the_summary_says_what_happened_and_how_long_it_took(record: Record) -> None:
+    summary = record.summary
     assert summary.key == "INC-2026-0001"
     assert (summary.playbook.slug, summary.playbook.revision, summary.playbook.title) == (
         "sample",
@@ -63,8 +54,7 @@ async def test_the_summary_says_what_happened_and_how_long_it_took(story: Teller
     assert (summary.drill, summary.simulated) == (False, True)
 
 
-async def test_reach_of_the_first_bulletin_among_everybody(story: Teller) -> None:
-    record = await built(story)
+def test_reach_of_the_first_bulletin_among_everybody(record: Record) -> None:
     reach = record.bulletins[0].reach
     assert reach is not None
     assert reach.total == 7
@@ -82,8 +72,8 @@ async def test_reach_of_the_first_bulletin_among_everybody(story: Teller) -> Non
     assert reach.answered_via == {"sms": 1, "page": 3, "in_person": 1, "phone": 0}
 
 
-async def test_reach_of_the_first_bulletin_by_department(story: Teller) -> None:
-    found = (await built(story)).bulletins[0].reach_by_department
+def test_reach_of_the_first_bulletin_by_department(record: Record) -> None:
+    found = record.bulletins[0].reach_by_department
     assert list(found) == ["IT", "Store Operations"]
     stores, office = found["Store Operations"], found["IT"]
     assert (stores.total, stores.delivered, stores.answered) == (4, 3, 3)
@@ -97,9 +87,8 @@ async def test_reach_of_the_first_bulletin_by_department(story: Teller) -> None:
     assert office.median_seconds_to_answer == 750.0
 
 
-async def test_reach_while_the_incident_runs(house: House, clock: ManualClock, tmp_path: Path) -> None:
-    story = await tale.begun(house, clock, tmp_path)
-    first = (await built(story)).bulletins[0]
+def test_reach_while_the_incident_runs(told: Told) -> None:
+    first = told.after_first.bulletins[0]
     assert first.reach is not None
     assert first.reach.counts == {
         "acknowledged": 3, "need_help": 0, "cannot": 1, "cancelled": 0, "waiting": 1, "pending": 0, "uncertain": 0,
@@ -114,8 +103,7 @@ async def test_reach_while_the_incident_runs(house: House, clock: ManualClock, t
         "Store Operations": 1,
     }
 
-    await tale.go_on(story)
-    record = await built(story)
+    record = told.after_second
     second = record.bulletins[1].reach
     assert second is not None
     assert second.counts == {
@@ -124,12 +112,9 @@ async def test_reach_while_the_incident_runs(house: House, clock: ManualClock, t
     }  # fmt: skip
     assert [(s.person_id, s.holds, s.latest, s.why) for s in record.stale] == [("p6", 1, 2, "it is still on its way")]
     assert (record.cadence.next_due_at, record.cadence.next_overdue) == (at("03:45:00"), False)
-    clock.advance(seconds=3600)
-    assert (await built(story)).cadence.next_overdue
 
 
-async def test_reach_of_the_later_bulletins(story: Teller) -> None:
-    record = await built(story)
+def test_reach_of_the_later_bulletins(record: Record) -> None:
     second, third = record.bulletins[1].reach, record.bulletins[2].reach
     assert second is not None
     assert third is not None
@@ -143,24 +128,22 @@ async def test_reach_of_the_later_bulletins(story: Teller) -> None:
     assert third.median_seconds_to_answer is None
 
 
-async def test_counts_and_reasons_are_the_boards(story: Teller) -> None:
-    record = await built(story)
-    async with story.house.db.begin() as session:
+async def test_counts_and_reasons_are_the_boards(record: Record, told_house: House) -> None:
+    async with told_house.db.begin() as session:
         for bulletin in record.bulletins[:3]:
-            shown = await board.board(session, story.key, bulletin.number)
+            shown = await board.board(session, record.key, bulletin.number)
             assert bulletin.reach is not None
             assert bulletin.reach.counts == shown["counts"]
             for name, reach in bulletin.reach_by_department.items():
                 assert {"total": reach.total, **reach.counts} == shown["by_department"][name]
-            people, _ = await board.recipients(session, story.key, bulletin.number)
+            people, _ = await board.recipients(session, record.key, bulletin.number)
             mine = [person for person in record.recipients if person.bulletin == bulletin.number]
             assert {p["person_id"]: (p["status"], p["reason"], p["response"]) for p in people} == {
                 p.person_id: (p.status, p.reason, p.response) for p in mine
             }
 
 
-async def test_unreachable_people_are_named_with_their_reason(story: Teller) -> None:
-    record = await built(story)
+def test_unreachable_people_are_named_with_their_reason(record: Record) -> None:
 
     def named(number: int) -> list[tuple[str, list[tuple[str, str, str | None]]]]:
         groups = record.bulletins[number - 1].unreachable
@@ -178,8 +161,7 @@ async def test_unreachable_people_are_named_with_their_reason(story: Teller) -> 
     ]
 
 
-async def test_fallback_counts_people_who_were_moved_to_another_channel(story: Teller) -> None:
-    record = await built(story)
+def test_fallback_counts_people_who_were_moved_to_another_channel(record: Record) -> None:
     first, second = record.bulletins[0].fallback, record.bulletins[1].fallback
     assert first is not None
     assert second is not None
@@ -187,8 +169,8 @@ async def test_fallback_counts_people_who_were_moved_to_another_channel(story: T
     assert (second.people, second.by_channel) == (0, {})
 
 
-async def test_bulletins_are_held_against_the_cadence(story: Teller) -> None:
-    cadence = (await built(story)).cadence
+def test_bulletins_are_held_against_the_cadence(record: Record) -> None:
+    cadence = record.cadence
     assert cadence.seconds_by_severity["SEV1"] == 1200.0
     # SEV1 since 03:20 makes the second one due 20 minutes after the first, at 03:23; after resolved nothing is due.
     assert [(d.number, d.due_at, d.seconds_late, d.on_time) for d in cadence.bulletins] == [
@@ -200,16 +182,15 @@ async def test_bulletins_are_held_against_the_cadence(story: Teller) -> None:
     assert (cadence.next_due_at, cadence.next_overdue) == (None, False)
 
 
-async def test_people_with_an_older_bulletin_are_named(story: Teller) -> None:
-    stale = (await built(story)).stale
+def test_people_with_an_older_bulletin_are_named(record: Record) -> None:
+    stale = record.stale
     assert [(s.person_id, s.holds, s.latest) for s in stale] == [
         ("p1", 2, 3), ("p2", 2, 3), ("p3", 2, 3), ("p6", 1, 3), ("p7", 2, 3),
     ]  # fmt: skip
     assert {s.why for s in stale} == {"not sent to them: the incident is closed"}
 
 
-async def test_late_and_changed_answers_are_kept_whole(story: Teller) -> None:
-    record = await built(story)
+def test_late_and_changed_answers_are_kept_whole(record: Record) -> None:
     assert [(a.person_id, a.bulletin, [(x.response, x.late) for x in a.answers]) for a in record.late_answers] == [
         ("p7", 1, [("ok", True)])
     ]
@@ -219,8 +200,8 @@ async def test_late_and_changed_answers_are_kept_whole(story: Teller) -> None:
     ]
 
 
-async def test_field_reports_say_who_where_and_when(story: Teller) -> None:
-    first, shared, asked = (await built(story)).field_reports
+def test_field_reports_say_who_where_and_when(record: Record) -> None:
+    first, shared, asked = record.field_reports
     assert (first.name, first.department, first.site, first.at) == (
         "Ana Ruiz", "Store Operations", "Store 1", at("03:06:00"),
     )  # fmt: skip
@@ -231,8 +212,8 @@ async def test_field_reports_say_who_where_and_when(story: Teller) -> None:
     assert (asked.person_id, asked.maybe_help) == ("p2", True)
 
 
-async def test_help_requests_say_who_took_them_and_how_long_it_was(story: Teller) -> None:
-    (request,) = (await built(story)).help_requests
+def test_help_requests_say_who_took_them_and_how_long_it_was(record: Record) -> None:
+    (request,) = record.help_requests
     assert (request.name, request.state, request.bulletin) == ("Ben Ode", "closed", 1)
     assert (request.opened_at, request.taken_at, request.closed_at) == (at("03:04:00"), at("03:05:00"), at("03:09:00"))
     assert (request.taken_by, request.closed_by) == ("Kim Commander", "Kim Commander")
@@ -240,8 +221,8 @@ async def test_help_requests_say_who_took_them_and_how_long_it_was(story: Teller
     assert request.outcome == "Sent Lou to Store 1"
 
 
-async def test_each_recipient_is_told_in_full(story: Teller) -> None:
-    people = {(p.bulletin, p.person_id): p for p in (await built(story)).recipients}
+def test_each_recipient_is_told_in_full(record: Record) -> None:
+    people = {(p.bulletin, p.person_id): p for p in record.recipients}
     assert len(people) == 21
 
     def way(person: Recipient) -> list[tuple[str, str, int | None]]:
@@ -263,8 +244,8 @@ async def test_each_recipient_is_told_in_full(story: Teller) -> None:
     )  # fmt: skip
 
 
-async def test_texts_are_as_sent_without_anybodys_code_or_link(story: Teller) -> None:
-    bulletin = (await built(story)).bulletins[0]
+def test_texts_are_as_sent_without_anybodys_code_or_link(record: Record) -> None:
+    bulletin = record.bulletins[0]
     sms = next(text for text in bulletin.texts if text.audience == "front_line" and text.channel == "sms")
     assert sms.text == (
         "North|wind `x` <b> investigating for front_line. power at 12 sites. Next word 06:00 CET. [link] "
@@ -281,8 +262,7 @@ async def test_texts_are_as_sent_without_anybodys_code_or_link(story: Teller) ->
     assert [(a.name, a.role, a.at) for a in bulletin.approvals] == [("Kim Commander", "commander", at("03:02:00"))]
 
 
-async def test_a_draft_stands_in_the_record_as_a_draft(story: Teller) -> None:
-    record = await built(story)
+def test_a_draft_stands_in_the_record_as_a_draft(record: Record) -> None:
     assert [(b.number, b.state, b.recipients) for b in record.bulletins] == [
         (1, "sent", 7), (2, "sent", 7), (3, "sent", 7), (4, "draft", 0),
     ]  # fmt: skip
@@ -290,16 +270,17 @@ async def test_a_draft_stands_in_the_record_as_a_draft(story: Teller) -> None:
     assert (draft.reach, draft.fallback, draft.sent_at, draft.unreachable) == (None, None, None, ())
 
 
-async def test_the_timeline_is_whole_however_long(story: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with story.house.db.begin() as session:
-        incident = (await built(story)).timeline
-        everything = await timeline.read(session, incident_id=1, key=story.key, limit=100_000)
-    monkeypatch.setattr(service, "TIMELINE_PAGE", 7)
-    paged = (await built(story)).timeline
-    assert paged == incident
-    assert [entry.seq for entry in paged] == list(range(1, len(everything) + 1))
-    assert {entry.actor for entry in paged} >= {"Kim Commander", "Ana Ruiz", "system"}
-    assert paged[0].kind == "declared"
+async def test_the_timeline_is_whole_however_long(
+    record: Record, told_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with told_house.db.begin() as session:
+        everything = await timeline.read(session, incident_id=1, key=record.key, limit=100_000)
+        monkeypatch.setattr(service, "TIMELINE_PAGE", 7)
+        paged = await service.build(session, told_house, record.key)
+    assert paged == record
+    assert [entry.seq for entry in paged.timeline] == list(range(1, len(everything) + 1))
+    assert {entry.actor for entry in paged.timeline} >= {"Kim Commander", "Ana Ruiz", "system"}
+    assert paged.timeline[0].kind == "declared"
 
 
 async def test_an_incident_in_which_nothing_was_sent_has_a_record(
@@ -307,7 +288,8 @@ async def test_an_incident_in_which_nothing_was_sent_has_a_record(
 ) -> None:
     story = tale.telling(house, clock, tmp_path)
     await story.begin(tale.PEOPLE.format(evil="Dan"), drill=True)
-    record = await built(story)
+    async with house.db.begin() as session:
+        record = await service.build(session, story.house, story.key)
     assert (record.bulletins, record.recipients, record.stale, record.never_reached) == ((), (), (), ())
     assert record.summary.seconds_to_first_message is None
     assert record.cadence.bulletins == ()

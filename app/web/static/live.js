@@ -32,7 +32,7 @@
     function busy(element) {
       const active = document.activeElement;
       return (element.contains(active) && active.matches("input, textarea, select")) ||
-        element.querySelector("details[open] form") !== null;
+        element.querySelector("details[open][data-hold]") !== null;
     }
 
     function put(id, html) {
