@@ -51,13 +51,14 @@ screenshots: ## Take the pictures in the documentation again
 	@$(SETUP) dev chromium
 	@$(BIN)/python docs/screenshots.py
 
-LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+LOCK = $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-lock: ## Write the locks anew from pyproject.toml (needs uv)
-	@command -v uv >/dev/null || { echo "make lock needs uv; install it, then run make lock again." >&2; exit 1; }
-	$(LOCK) pyproject.toml --group build -o requirements/runtime.lock
-	$(LOCK) pyproject.toml --group build --group dev -c requirements/runtime.lock -o requirements/dev.lock
-	echo pip | $(LOCK) - -o requirements/pip.lock
+lock: ## Write the locks anew from pyproject.toml; UPGRADE=--upgrade takes the newest of everything
+	@$(SETUP)
+	@test -x $(BIN)/uv || { echo "make lock needs uv, which has no build for this system." >&2; exit 1; }
+	$(LOCK) $(UPGRADE) pyproject.toml --group build -o requirements/runtime.lock
+	$(LOCK) $(UPGRADE) pyproject.toml --group build --group dev -c requirements/runtime.lock -o requirements/dev.lock
+	printf 'pip\nuv\n' | $(LOCK) $(UPGRADE) - -o requirements/installers.lock
 
 clean: ## Remove .venv and every cache; data in .muster stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

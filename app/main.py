@@ -33,7 +33,7 @@ from app.replies import api as replies_api
 from app.replies import pages as replies_pages
 from app.review import api as review_api
 from app.settings import Settings
-from app.web import asgi, problems, templating
+from app.web import asgi, documentation, problems, templating
 from app.webhooks import twilio as twilio_webhooks
 
 STATIC = Path(__file__).parent / "web" / "static"
@@ -46,7 +46,7 @@ def create_app(house: House, hub: Hub, *, signatures: twilio_webhooks.Signatures
         title="Muster",
         version=metadata.version("muster"),
         summary="One message to everybody who must know, and everybody accounted for by name.",
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         strict_content_type=False,
@@ -73,6 +73,7 @@ def create_app(house: House, hub: Hub, *, signatures: twilio_webhooks.Signatures
     for pages in (access_pages.router, board_pages.router, replies_pages.router):
         app.include_router(pages, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    documentation.install(app)
     app.add_middleware(
         asgi.BodyLimit, limit=max_body_bytes, large={"/api/v1/people/imports": 64 * max_body_bytes}
     )

@@ -56,7 +56,8 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         loops = [
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
-            asyncio.create_task(self._every(SWEEP_SECONDS, self._lead), name="lead"),
+            asyncio.create_task(self._every(SWEEP_SECONDS, self._time), name="timer"),
+            asyncio.create_task(self._every(SWEEP_SECONDS, self._reconcile), name="reconciler"),
             asyncio.create_task(self._every(BEAT_SECONDS, self._beat), name="beat"),
             asyncio.create_task(self._every(PROBE_SECONDS, self._probe), name="probe"),
             asyncio.create_task(self._engine(), name="engine"),
@@ -92,11 +93,14 @@ class Worker:
                 log.warning("handing over failed, trying again: %s: %s", type(error).__name__, error)
             self._draining = asyncio.create_task(self.dispatcher.drain())
 
-    async def _lead(self) -> None:
-        if not await leases.hold(self.house.db, "timer", self.name, seconds=LEADER_SECONDS):
-            return
-        await self.timer.step()
-        await self.reconciler.step()
+    async def _time(self) -> None:
+        if await leases.hold(self.house.db, "timer", self.name, seconds=LEADER_SECONDS):
+            await self.timer.step()
+
+    async def _reconcile(self) -> None:
+        # Waits for the provider, so it has a loop of its own and never holds the timer up.
+        if await leases.hold(self.house.db, "reconciler", self.name, seconds=LEADER_SECONDS * 4):
+            await self.reconciler.step()
 
     async def _beat(self) -> None:
         if isinstance(self.house.clock, DatabaseClock):

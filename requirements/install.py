@@ -135,13 +135,13 @@ def set_up(dev: bool) -> None:
         had = {}
         make_environment()
         say("Installing what Muster needs; this takes about half a minute.")
-        pip("install", "--no-compile", *locked("runtime.lock"))
+        install(*locked("runtime.lock"))
     WHOLE.unlink(missing_ok=True)
     if dev and had.get("dev") != want["dev"]:
         say("Installing what the tests and checks need.")
-        pip("install", *locked("dev.lock"))
+        install(*locked("dev.lock"))
     if had.get("package") != want["package"]:
-        pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        install("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
         run(str(PYTHON), "-I", "-c", WARM_UP)
     made = {key: value for key, value in want.items() if key != "dev" or dev or had.get("dev") == value}
     made["python"] = python_version()
@@ -173,14 +173,13 @@ def make_environment() -> None:
     if (
         shipped
         and run(sys.executable, "-I", "-m", "venv", "--without-pip", str(VENV)).returncode == 0
-        and run(*pip_command(f"{shipped}/pip"), "install", "--no-compile", *locked("pip.lock")).returncode == 0
+        and run(*pip_command(f"{shipped}/pip"), "install", "--no-compile", *locked("installers.lock")).returncode == 0
     ):
         return
     done = run(sys.executable, "-I", "-m", "venv", "--clear", str(VENV))
     if done.returncode != 0:
         raise SetUpError(f"A virtual environment cannot be made in {VENV}: {last_line(done)}")
-    # Without this the older pip does the same, three times slower.
-    run(*pip_command("-m", "pip"), "install", *locked("pip.lock"))
+    run(*pip_command("-m", "pip"), "install", *locked("installers.lock"))  # without it, slower: the older pip remains
 
 
 def shipped_pip(*folders: Path) -> Path | None:
@@ -188,12 +187,26 @@ def shipped_pip(*folders: Path) -> Path | None:
     return next((path for folder in folders for path in folder.glob("pip-*.whl")), None)
 
 
-def pip(*arguments: str) -> None:
-    """Runs the environment's pip, with the user's own configuration of it. Raises SetUpError after pip's own words."""
-    if run(*pip_command("-m", "pip"), *arguments, quiet=False).returncode != 0:
+def install(*arguments: str) -> None:
+    """Installs into the environment: with uv, which takes a tenth of the time, else with pip, which knows more.
+
+    Raises SetUpError after pip's own words.
+    """
+    uv = (str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--no-config", "--python", str(PYTHON))
+    if goes_straight() and run(*uv, *arguments, UV_HTTP_TIMEOUT="15", UV_HTTP_RETRIES="1").returncode == 0:
+        return
+    if run(*pip_command("-m", "pip"), "install", "--no-compile", *arguments, quiet=False).returncode != 0:
         raise SetUpError(
             "Set-up failed: pip could not install what the lock names. Run make again when that is mended."
         )
+
+
+def goes_straight() -> bool:
+    """Whether packages come from where they usually do. uv does not read pip's configuration, so else it is pip's."""
+    if not (VENV / "bin" / "uv").exists():
+        return False
+    configured = run(*pip_command("-m", "pip"), "config", "list").stdout.decode(errors="replace").lower()
+    return not any(f".{name}=" in configured for name in ("index-url", "no-index", "proxy"))
 
 
 def locked(name: str) -> tuple[str, ...]:
@@ -204,10 +217,11 @@ def pip_command(*what: str) -> tuple[str, ...]:
     return (str(PYTHON), "-I", *what, "-qq", "--disable-pip-version-check", "--no-input")
 
 
-def run(*command: str, quiet: bool = True) -> subprocess.CompletedProcess[bytes]:
+def run(*command: str, quiet: bool = True, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Runs a command without a terminal; with `quiet` its words are kept instead of shown."""
     # A user's wish to install elsewhere is not for an environment of its own.
     elsewhere = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_HASHES")
-    environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    environment = {name: value for name, value in os.environ.items() if name not in elsewhere} | variables
     return subprocess.run(  # noqa: S603
         command, env=environment, stdin=subprocess.DEVNULL, capture_output=quiet, pass_fds=held, check=False
     )

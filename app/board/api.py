@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
+from fastapi.security import HTTPAuthorizationCredentials
 
-from app.access.api import HouseDep, Reader, SessionDep
+from app.access import service as access
+from app.access.api import HouseDep, Reader, SessionDep, bearer
 from app.board import service
 from app.board.stream import Hub
 from app.bulletins.api import Number
 from app.incidents import service as incidents
 from app.incidents import timeline
 from app.incidents.api import int_cursor
+from app.kernel.errors import Unauthorized
 from app.kernel.house import House
 from app.web import sse
 from app.web.inputs import Text, encode_cursor
@@ -24,6 +27,7 @@ from app.web.problems import problem_responses
 router = APIRouter(prefix="/api/v1/incidents/{key}", tags=["board"])
 
 KEEP_ALIVE_SECONDS = 15.0
+ENTRIES_AT_A_TIME = 1000
 FOLD_SECONDS = 0.3
 """Changes within this time go out as one event."""
 
@@ -64,15 +68,18 @@ async def events(
     session: SessionDep,
     house: HouseDep,
     request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
 ) -> StreamingResponse:
     incident = await incidents.get(session, key)
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
     hub: Hub = request.app.state.hub
-    return sse.streamed(_events(house, hub, incident["id"], key, min(after, 2**62)))
+    return sse.streamed(_events(house, hub, credentials.credentials, incident["id"], key, min(after, 2**62)))
 
 
-async def _events(house: House, hub: Hub, incident_id: int, key: str, after: int) -> AsyncIterator[bytes]:
+async def _events(
+    house: House, hub: Hub, token: str, incident_id: int, key: str, after: int
+) -> AsyncIterator[bytes]:
     """The board whenever it changed, and each timeline entry once, from the one after `after`."""
     shown: dict[str, Any] | None = None
     async with hub.subscribe() as changed:
@@ -82,7 +89,13 @@ async def _events(house: House, hub: Hub, incident_id: int, key: str, after: int
                 continue
             # A transaction of its own each time: none is held open while nothing happens.
             async with house.db.begin() as session:
-                entries = await timeline.read(session, incident_id=incident_id, key=key, after=after)
+                try:
+                    await access.by_token(session, token)
+                except Unauthorized:
+                    return  # revoked, or the person has left: an open stream ends as any other call does
+                entries = await timeline.read(
+                    session, incident_id=incident_id, key=key, after=after, limit=ENTRIES_AT_A_TIME
+                )
                 board = await service.latest_board(session, key)
             for entry in entries:
                 after = entry["seq"]
@@ -90,4 +103,6 @@ async def _events(house: House, hub: Hub, incident_id: int, key: str, after: int
             if board is not None and {**board, "as_of": None} != shown:
                 shown = {**board, "as_of": None}
                 yield sse.event("board", board)
+            if len(entries) == ENTRIES_AT_A_TIME:
+                changed.set()  # there may be more
             await asyncio.sleep(FOLD_SECONDS)

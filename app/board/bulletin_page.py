@@ -58,7 +58,7 @@ async def _page(
         incident=dict(incident),
         bulletin=shown,
         audiences=_audiences(playbook, shown, house),
-        firsts=[(name, recipients["by_channel"][name]) for name in page_words.CHANNELS if name in recipients["by_channel"]],
+        firsts=[(name, count) for name in page_words.CHANNELS if (count := recipients["by_channel"].get(name))],
         general=[entry for entry in _problems(shown) if not entry["audience"]],
         reasons=Counter(entry["reason"] for entry in recipients["unreachable"]).most_common(),
         unreachable=recipients["unreachable"][:NAMED],

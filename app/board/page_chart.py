@@ -14,6 +14,15 @@ MOST_ROWS = 14
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 """Seconds that a row of the table may span."""
 
+CLOSE = 4.0
+"""Percent: sends nearer than this have their numbers side by side."""
+
+FAR = 90.0
+"""Percent: beyond this a number stands to the left of its line."""
+
+SHORT_SECONDS = 900
+"""A curve over less than this shows seconds."""
+
 BAR_PARTS = ("answered", "waiting", "trying", "unreachable")
 
 
@@ -56,14 +65,14 @@ def bar(counts: Mapping[str, int]) -> list[Segment]:
 
 @dataclass(frozen=True)
 class Mark:
-    """One send on the curve: `x` in percent."""
+    """One send on the curve: `x` in percent; `shift` moves its number aside, so that two close ones can be read."""
 
     x: str
     at: datetime
     channel: str
     people: int
     number: int
-    flip: bool
+    shift: int
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,10 @@ class Curve:
     marks: list[Mark] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
+    @property
+    def short(self) -> bool:
+        return (self.end - self.start).total_seconds() < SHORT_SECONDS
+
 
 def curve(
     *, start: datetime, now: datetime, total: int, answers: Sequence[RowMapping], sends: Sequence[RowMapping]
@@ -110,10 +123,14 @@ def curve(
         steps.append(f"H{across(entry['at']):.2f}V{100 - 100 * answered / max(total, 1):.2f}")
     steps.append("H100")
     line = "".join(steps)
-    marks = []
+    marks: list[Mark] = []
+    at_before, shift = 0.0, 7
     for place, entry in enumerate(sends, 1):
         x = across(entry["at"])
-        marks.append(Mark(f"{x:.2f}%", entry["at"], entry["channel"], entry["people"], place, flip=x > 88))
+        beside = 14 if marks and x - at_before < CLOSE else 0
+        shift = (shift + beside if beside else 7) if x < FAR else -7
+        marks.append(Mark(f"{x:.2f}%", entry["at"], entry["channel"], entry["people"], place, shift))
+        at_before = x
     return Curve(start, end, total, answered, line, f"{line}V100Z", marks, _rows(start, end, total, answers))
 
 

@@ -238,7 +238,8 @@ async def timeline(session: AsyncSession, key: str, incident_id: int, *, limit: 
                  "text": "1 answer" if entry["answers"] == 1 else f"{entry['answers']:,} answers"}
             )  # fmt: skip
         found.append(
-            {"at": entry["at"], "since": None, "actor": entry["actor"], "note": entry["note"],
+            {"at": entry["at"], "since": None, "note": entry["note"],
+             "actor": None if entry["actor"] == entry["person"] else entry["actor"],
              "text": page_words.entry(entry["kind"], entry["data"], entry["person"])}
         )  # fmt: skip
     return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.deliveries.retry import TREATMENTS
 from app.deliveries.states import NOT_DELIVERED, State
+
+_ADDRESS = re.compile(r"\+?\d[\d\s().-]{5,}\d|[^\s@<>]+@[^\s@<>]+")
 
 CHANNELS = {"sms": "Text", "email": "Email", "voice": "Call"}
 CHANNEL_VERBS = {"sms": "text", "email": "email", "voice": "call"}
@@ -14,8 +18,8 @@ CHANNEL_VERBS = {"sms": "text", "email": "email", "voice": "call"}
 STATES = {
     State.QUEUED: "waiting to go out",
     State.HANDING_OVER: "going out now",
-    State.ACCEPTED: "taken by the provider",
-    State.QUEUED_THERE: "taken by the provider",
+    State.ACCEPTED: "handed over",
+    State.QUEUED_THERE: "handed over",
     State.SENDING: "on its way",
     State.SENT: "on its way",
     State.DELIVERED: "delivered",
@@ -77,8 +81,14 @@ def tried(attempt: Mapping[str, Any]) -> tuple[str, bool]:
     failed = state in NOT_DELIVERED
     said = f"{CHANNELS.get(attempt['channel'], attempt['channel'])} {STATES[state]}"
     if attempt["reason"] and state is not State.ABSENT:
-        said += f": {attempt['reason']}"
+        said += f": {_why(attempt)}"
     return said, failed
+
+
+def _why(attempt: Mapping[str, Any]) -> str:
+    """Our own words for a code that is known; else the provider's, without the addresses that it likes to repeat."""
+    known = TREATMENTS.get(attempt["error_code"])
+    return known.reason if known else _ADDRESS.sub("***", str(attempt["reason"]))
 
 
 @dataclass(frozen=True)

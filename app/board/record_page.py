@@ -37,7 +37,7 @@ async def timeline_page(
         entries.append(
             {
                 "at": entry["at"],
-                "actor": None if entry["actor"] == "system" else entry["actor"],
+                "actor": None if entry["actor"] in ("system", person) else entry["actor"],
                 "text": page_words.entry(entry["kind"], data, person),
                 "note": data.get("text"),
             }

@@ -92,7 +92,8 @@ class SmtpEmail:
             await _reset(client)
             return _refusal(error)
         except (SMTPException, OSError, TimeoutError) as error:
-            return Outcome(Kind.UNKNOWN, reason=f"no answer after the text was sent ({type(error).__name__})", down=True)
+            reason = f"no answer after the text was sent ({type(error).__name__})"
+            return Outcome(Kind.UNKNOWN, reason=reason, down=True)
         return Outcome(Kind.ACCEPTED, provider_message_id=message_id)
 
     def message_id(self, token: str) -> str:

@@ -202,10 +202,11 @@ def read_refusal(status: object, code: object, message: str) -> Outcome:
     Other 4xx: refused for good.
     """
     status, code = _number(status) or 0, _number(code)
+    if status == 429 or code in TEMPORARY_CODES:
+        slow_down = "the provider asks us to slow down"
+        return Outcome(Kind.LATER, error_code=code or 20429, reason=slow_down, retry_after=1.0)
     if status >= 500:
         return Outcome(Kind.UNKNOWN, error_code=code, reason=f"the provider answered {status}", down=True)
-    if status == 429 or code in TEMPORARY_CODES:
-        return Outcome(Kind.LATER, error_code=code or 20429, reason="the provider asks us to slow down", retry_after=1.0)
     if status in ACCOUNT_STATUSES and (code in ACCOUNT_CODES or code == status or code is None):
         log.error("the provider refuses our account (HTTP %s, code %s): check its SID, token and state", status, code)
         return Outcome(Kind.LATER, error_code=code, reason="the provider refuses our account", down=True)

@@ -79,8 +79,8 @@ class CallbackWriter:
 
 def _refused(error: Exception) -> bool:
     """Whether the database refused what we wrote, and is not simply away (classes 08, 53, 57, or no class at all)."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return bool(state) and state[:2] not in ("08", "53", "57")
+    state: str = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return state != "" and state[:2] not in ("08", "53", "57")
 
 
 def _tell(batch: Sequence[_Waiting], error: Exception | None) -> None:
@@ -100,7 +100,8 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
     than the one accepted is refused and logged.
     """
     now = house.clock.now()
-    attempts = {e["id"]: e for e in await repository.lock_attempts(session, [entry.attempt_id for entry in received])}
+    locked = await repository.lock_attempts(session, [entry.attempt_id for entry in received])
+    attempts: dict[int, RowMapping] = {entry["id"]: entry for entry in locked}
     fitting = [entry for entry in received if _fits(attempts.get(entry.attempt_id), entry)]
     if not fitting:
         return

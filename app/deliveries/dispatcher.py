@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.bulletins import render
 from app.channels.port import Kind, Outcome, Outgoing, Provider, Providers
 from app.deliveries import repository, retry, service
-from app.deliveries.repository import LEASE_SECONDS, WRITE_WITHIN_SECONDS, Result
+from app.deliveries.repository import LEASE_SECONDS, Result
 from app.kernel.house import House
 
 log = logging.getLogger("muster.dispatcher")
@@ -31,8 +31,13 @@ CHUNK = {"sms": 20, "email": 4, "voice": 10}
 LANES = {"sms": 4, "email": 4, "voice": 2}
 """How many chunks of a channel are under way at once."""
 
-PAUSE_WHEN_DOWN_SECONDS = 2.0
-"""How long a channel rests after its provider was found down."""
+WRITE_WITHIN_SECONDS = (1.0, 8.0)
+"""Bytes must begin to leave this soon after the mark; what comes later goes back to the queue. So the time of an
+unknown call is known closely, which is what proving its absence builds on. Where connecting takes longer, the time
+allowed is doubled, up to the second figure."""
+
+PAUSE_WHEN_DOWN_SECONDS = (2.0, 16.0)
+"""How long a channel rests after nothing of a chunk came through: doubled each time, up to the second figure."""
 
 KEEP_RESULTS_SECONDS = 300.0
 """How long results are kept for a database that does not answer."""
@@ -50,6 +55,8 @@ class Dispatcher:
         self._stopping = False
         self._held: dict[int, tuple[int, float]] = {}  # attempt id -> (fence, monotonic end of lease)
         self._down_until: dict[str, float] = {}
+        self._pause: dict[str, float] = {}
+        self._write_within: dict[str, float] = {}
 
     async def drain(self) -> int:
         """Hands over everything that is due; returns how many provider calls were made."""
@@ -96,13 +103,17 @@ class Dispatcher:
         for attempt_id, fence, _channel in claimed:
             self._held[attempt_id] = (fence, asked + LEASE_SECONDS)
         try:
-            async with asyncio.TaskGroup() as group:
-                jobs = [
-                    group.create_task(self._lane(channel, chunks))
-                    for channel in {entry[2] for entry in claimed}
-                    for chunks in _lanes([entry[:2] for entry in claimed if entry[2] == channel], channel)
-                ]
-            return sum(job.result() for job in jobs)
+            lanes = [
+                self._lane(channel, chunks)
+                for channel in {entry[2] for entry in claimed}
+                for chunks in _lanes([entry[:2] for entry in claimed if entry[2] == channel], channel)
+            ]
+            # A lane that fails must not cut short what the others have under way.
+            ended = await asyncio.gather(*lanes, return_exceptions=True)
+            for result in ended:
+                if isinstance(result, BaseException):
+                    raise result
+            return sum(result for result in ended if isinstance(result, int))
         finally:
             for attempt_id, _fence, _channel in claimed:
                 self._held.pop(attempt_id, None)
@@ -120,18 +131,20 @@ class Dispatcher:
 
     async def _chunk(self, provider: Provider, chunk: Sequence[tuple[int, int]]) -> int:
         asked = time.monotonic()
+        within = self._write_within.setdefault(provider.channel, WRITE_WITHIN_SECONDS[0])
         async with self.house.db.begin() as session:
             marked = await repository.mark_handing_over(
-                session, chunk, now=self.house.clock.now(), countries=self.house.countries
+                session, chunk, now=self.house.clock.now(), write_within=within, countries=self.house.countries
             )
             await service.tell_boards(session, [entry["id"] for entry in marked] or [entry[0] for entry in chunk])
         if not marked:
             return 0
-        outcomes = await asyncio.gather(*(self._send(provider, entry, asked) for entry in marked))
+        outcomes = await asyncio.gather(*(self._send(provider, entry, asked + within) for entry in marked))
+        self._learn(provider.channel, outcomes)
         await self._record(list(zip(marked, outcomes, strict=True)))
         return len(marked)
 
-    async def _send(self, provider: Provider, entry: RowMapping, asked: float) -> Outcome:
+    async def _send(self, provider: Provider, entry: RowMapping, write_by: float) -> Outcome:
         begun = False
 
         def still_ours() -> bool:
@@ -141,7 +154,7 @@ class Dispatcher:
             if fence != entry["fence"] or now >= lease_ends - 1.0:
                 return False
             # Only the beginning is bound to the mark; a body may follow its headers later, inside the lease.
-            if not begun and now > asked + WRITE_WITHIN_SECONDS:
+            if not begun and now > write_by:
                 return False
             begun = True
             return True
@@ -170,6 +183,18 @@ class Dispatcher:
             callback_url=f"{self.house.base_url}/webhooks/twilio/status/{token}",
         )
 
+    def _learn(self, channel: str, outcomes: Sequence[Outcome]) -> None:
+        """Rests a channel of which nothing comes through, and allows more time where connecting is slow."""
+        if any(outcome.kind is Kind.FENCED for outcome in outcomes):
+            self._write_within[channel] = min(WRITE_WITHIN_SECONDS[1], self._write_within[channel] * 2)
+        if all(outcome.down for outcome in outcomes):
+            pause = self._pause.get(channel, PAUSE_WHEN_DOWN_SECONDS[0])
+            self._pause[channel] = min(PAUSE_WHEN_DOWN_SECONDS[1], pause * 2)
+            self._down_until[channel] = time.monotonic() + pause
+            log.warning("%s: the provider cannot be reached; trying again in %.0f s", channel, pause)
+        else:
+            self._pause.pop(channel, None)
+
     async def _record(self, pairs: list[tuple[RowMapping, Outcome]]) -> None:
         now = self.house.clock.now()
         results = []
@@ -178,8 +203,6 @@ class Dispatcher:
             if outcome.kind is Kind.LATER:
                 seconds = max(outcome.retry_after or 0.0, retry.back_off(entry["tries"])) * random.uniform(1.0, 1.3)
                 wait = now + timedelta(seconds=seconds)
-            if outcome.down:
-                self._down_until[entry["channel"]] = time.monotonic() + PAUSE_WHEN_DOWN_SECONDS
             results.append(
                 Result(
                     entry["id"], entry["fence"], outcome.kind.value, outcome.provider_message_id, outcome.error_code,

@@ -21,7 +21,11 @@ async def plan(
     *, bulletin: RowMapping, specs: Sequence[AudienceSpec], steps: Sequence[tuple[str, float]],
     channels: Sequence[str], countries: Sequence[str] | None, now: datetime,
 ) -> int:  # fmt: skip
-    """Makes the ladder, a delivery for everybody in the audiences, and each one's first attempt. Returns how many."""
+    """Makes the ladder, a delivery for everybody in the audiences, and each one's first attempt. Returns how many.
+
+    A reply code is counted on the number that the text will go to. A person's language becomes the closest one that
+    the bulletin is written in: `fr` for `fr-CA`.
+    """
     bulletin_id = bulletin["id"]
     await run(session, "SELECT pg_advisory_xact_lock(:lock)", {"lock": _CODES_LOCK})
     await run(
@@ -42,25 +46,38 @@ async def plan(
         f"""
         INSERT INTO delivery (bulletin_id, incident_id, person_id, audience, language, code, code_seq, reply_address,
                               created_at)
-        SELECT :bulletin, :incident, n.person_id, n.audience, n.language,
-               reply_code(coalesce(n.address, n.person_id::text), n.seq, n.seq - least(n.oldest_open, n.seq)),
+        SELECT :bulletin, :incident, n.person_id, n.audience, coalesce(written.language, n.language),
+               reply_code(coalesce(n.address, n.person_id::text), n.seq, n.seq - n.oldest_open),
                n.seq, n.address, :now
         FROM (
-          SELECT m.person_id, m.audience, m.language, phone.address, used.oldest_open,
+          SELECT m.person_id, m.audience, m.language, phone.address,
+                 coalesce(used.oldest_open, used.last + 1, 0) AS oldest_open,
                  (coalesce(used.last, -1)
                   + row_number() OVER (PARTITION BY coalesce(phone.address, m.person_id::text) ORDER BY m.person_id)
                  )::int AS seq
           FROM ({members}) m
+          LEFT JOIN ({routes_sql("text")}) AS texted ON texted.person_id = m.person_id AND texted.channel = 'sms'
           LEFT JOIN LATERAL (
-            SELECT c.address FROM contact_point c
-            WHERE c.person_id = m.person_id AND c.kind IN ('mobile', 'phone') ORDER BY c.position LIMIT 1) phone ON true
+            SELECT coalesce(texted.address, (
+              SELECT c.address FROM contact_point c
+              WHERE c.person_id = m.person_id AND c.kind IN ('mobile', 'phone')
+              ORDER BY c.can_text DESC, c.position LIMIT 1)) AS address) phone ON true
           LEFT JOIN LATERAL (
             SELECT max(d.code_seq) AS last, min(d.code_seq) FILTER (WHERE i.closed_at IS NULL) AS oldest_open
             FROM delivery d JOIN incident i ON i.id = d.incident_id
             WHERE d.reply_address = phone.address) used ON true
         ) n
+        LEFT JOIN (
+          SELECT DISTINCT ON (spoken.language, m.audience) spoken.language AS spoken, m.audience, m.language
+          FROM message m JOIN (SELECT DISTINCT language FROM person WHERE language <> '') spoken
+            ON m.language <> '' AND starts_with(
+              lower(replace(spoken.language, '_', '-')) || '-', lower(m.language) || '-')
+          WHERE m.bulletin_id = :bulletin ORDER BY spoken.language, m.audience, length(m.language) DESC
+        ) written ON written.spoken = n.language AND written.audience = n.audience
         """,
-        parameters | {"bulletin": bulletin_id, "incident": bulletin["incident_id"], "now": now},
+        parameters
+        | route_parameters(["sms"], countries, "text")
+        | {"bulletin": bulletin_id, "incident": bulletin["incident_id"], "now": now},
     )
     routes = route_parameters(channels, countries)
     await run(

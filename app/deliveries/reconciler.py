@@ -7,6 +7,7 @@ which proves that the list has caught up. A message whose text was redacted prov
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from typing import Any
 
 from app.channels.port import Listed, ProviderDown, Providers, Records
 from app.deliveries import repository, service
-from app.deliveries.repository import WRITE_WITHIN_SECONDS
 from app.kernel.db import row, rows
 from app.kernel.house import House
 
@@ -25,6 +25,7 @@ DEADLINE_TIMES_SETTLE = 4
 """An attempt still unknown after this many settling times, with its provider reachable, is uncertain."""
 
 AT_A_TIME = 50
+AT_ONCE = 8
 
 
 @dataclass
@@ -45,15 +46,19 @@ class Reconciler:
         async with self.house.db.begin() as session:
             due = await rows(
                 session,
-                """SELECT a.id, a.delivery_id, a.channel, a.address, a.handed_over_at, a.unknown_since, d.code
+                """SELECT a.id, a.delivery_id, a.channel, a.address, a.write_by, a.unknown_since
                    FROM attempt a JOIN delivery d ON d.id = a.delivery_id
                    WHERE a.state = 'unknown' AND a.unknown_since <= :settled ORDER BY a.unknown_since LIMIT :limit""",
                 {"settled": now - settle, "limit": AT_A_TIME},
             )
-        moved = len(expired)
-        for entry in due:
-            moved += await self._settle_one(dict(entry))
-        return moved
+        few = asyncio.Semaphore(AT_ONCE)
+
+        async def settle_one(entry: dict[str, Any]) -> int:
+            async with few:
+                return await self._settle_one(entry)
+
+        moved = await asyncio.gather(*(settle_one(dict(entry)) for entry in due))
+        return len(expired) + sum(moved)
 
     async def _settle_one(self, entry: dict[str, Any]) -> int:
         provider = self.providers.by_channel.get(entry["channel"])
@@ -104,14 +109,13 @@ class Reconciler:
 
     async def _control(self, provider: Records, entry: dict[str, Any]) -> bool:
         """Whether a message accepted after the unknown call is in the provider's list."""
-        after = entry["handed_over_at"] + timedelta(seconds=WRITE_WITHIN_SECONDS)
         async with self.house.db.begin() as session:
             later = await row(
                 session,
                 """SELECT address, provider_message_id AS sid FROM attempt
                    WHERE channel = :channel AND accepted_at > :after AND handed_over_at > :after
                      AND provider_message_id IS NOT NULL ORDER BY accepted_at LIMIT 1""",
-                {"channel": entry["channel"], "after": after},
+                {"channel": entry["channel"], "after": entry["write_by"]},
             )
         if later is None:
             return False

@@ -16,10 +16,6 @@ from app.kernel.db import row, rows, run
 LEASE_SECONDS = 10.0
 """How long a worker may hold an attempt without renewing. A killed worker's work moves again after this."""
 
-WRITE_WITHIN_SECONDS = 1.0
-"""Bytes must begin to leave this soon after the mark; later ones go back to the queue. So the time of an unknown
-call is known to a second, which is what proving its absence builds on."""
-
 _PROVABLE = ", ".join(f"'{state}'" for state in sorted(OPEN_TO_PROOF))
 
 
@@ -71,9 +67,11 @@ async def claimable(session: AsyncSession, *, channels: Sequence[str], now: date
 
 
 async def mark_handing_over(
-    session: AsyncSession, claimed: Sequence[tuple[int, int]], *, now: datetime, countries: Sequence[str] | None
-) -> list[RowMapping]:
-    """Marks what is about to be written, after looking once more at everything that may have changed.
+    session: AsyncSession,
+    claimed: Sequence[tuple[int, int]],
+    *, now: datetime, write_within: float, countries: Sequence[str] | None,
+) -> list[RowMapping]:  # fmt: skip
+    """Marks what is about to be written within so many seconds, after looking once more at all that may have changed.
 
     Returns the details of those to write; the others of `claimed` are cancelled, suppressed, or no longer ours.
     """
@@ -108,7 +106,8 @@ async def mark_handing_over(
           UPDATE delivery d SET handed_over_at = coalesce(d.handed_over_at, :now)
           FROM fit WHERE d.id = fit.delivery_id
         )
-        UPDATE attempt a SET state = 'handing_over', handed_over_at = :now, tries = a.tries + 1, updated_at = :now
+        UPDATE attempt a SET state = 'handing_over', handed_over_at = :now, tries = a.tries + 1, updated_at = :now,
+               write_by = CAST(:now AS timestamptz) + make_interval(secs => :within)
         FROM fit WHERE a.id = fit.id
         RETURNING a.id, a.fence, fit.delivery_id, fit.address, fit.channel, fit.text, fit.subject, fit.code,
                   fit.drill, fit.severity, fit.number, fit.incident_key, fit.title, fit.tries
@@ -117,6 +116,7 @@ async def mark_handing_over(
             "ids": [entry[0] for entry in claimed],
             "fences": [entry[1] for entry in claimed],
             "now": now,
+            "within": write_within,
             "countries": list(countries) if countries is not None else None,
         },
     )

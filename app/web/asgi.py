@@ -12,6 +12,12 @@ CSP = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
+DOCS_CSP = (
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The API's documentation starts itself by a line of script in its page."""
+
 
 class BodyLimit:
     """Refuses a body over `limit` bytes with 413 before it is kept; `large` lists path prefixes with a larger limit."""
@@ -57,7 +63,7 @@ class _Over(BaseException):
 
 
 class SafeHeaders:
-    """Headers that every answer bears; `/docs` brings its own script and is left to its defaults."""
+    """Headers that every answer bears."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -77,9 +83,9 @@ class SafeHeaders:
                     b"x-frame-options": b"DENY",
                     b"cross-origin-opener-policy": b"same-origin",
                 }
-                if not scope["path"].startswith("/docs"):
-                    extra[b"content-security-policy"] = CSP.encode()
-                if not scope["path"].startswith("/static/"):
+                docs = scope["path"].startswith("/docs")
+                extra[b"content-security-policy"] = (DOCS_CSP if docs else CSP).encode()
+                if not scope["path"].startswith(("/static/", "/docs/static/")):
                     extra[b"cache-control"] = b"no-store"
                 headers.extend((name, value) for name, value in extra.items() if name not in present)
             await send(message)

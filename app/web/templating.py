@@ -61,9 +61,9 @@ class Shown:
         self.now = house.clock.now()
         self.zone = house.zone
 
-    def clock(self, moment: datetime | str) -> str:
-        """`14:20 UTC`."""
-        return times.clock(_moment(moment), zone=self.zone, now=self.now)
+    def clock(self, moment: datetime | str, seconds: bool = False) -> str:
+        """`14:20 UTC`, or `14:20:05 UTC`."""
+        return times.clock(_moment(moment), zone=self.zone, now=self.now, seconds=seconds)
 
     def at(self, moment: datetime | str | None) -> Markup:
         """`14:20 UTC, in 6 min`, marked up so that the script can count on."""

@@ -11,10 +11,10 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 _WEEKDAY_IS_CLEAR: Final = 6  # days: "Sat" a week away would be read as this Saturday
 
 
-def clock(moment: datetime, *, zone: ZoneInfo, now: datetime) -> str:
+def clock(moment: datetime, *, zone: ZoneInfo, now: datetime, seconds: bool = False) -> str:
     """`14:20 CET`; on another day of this week `Sat 14:20 CET`; beyond that with the date, and the year if another."""
     there, today = moment.astimezone(zone), now.astimezone(zone).date()
-    text = f"{there:%H:%M} {zone_name(there)}"
+    text = f"{there:{'%H:%M:%S' if seconds else '%H:%M'}} {zone_name(there)}"
     days = abs((there.date() - today).days)
     if days == 0:
         return text
