@@ -72,9 +72,10 @@ async def events(
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
 ) -> StreamingResponse:
     incident = await incidents.get(session, key)
-    after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
+    readable = last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19
+    after = int(last_event_id or 0) if readable else 0
     hub: Hub = request.app.state.hub
-    return sse.streamed(_events(house, hub, credentials.credentials, incident["id"], key, min(after, 2**62)))
+    return sse.streamed(_events(house, hub, credentials.credentials, incident["id"], key, after))
 
 
 async def _events(

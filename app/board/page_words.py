@@ -64,7 +64,7 @@ STAGES = {
     "investigating": "Something is wrong; little is known",
     "identified": "The cause is known; it is being mended",
     "monitoring": "It is mended; it is being watched",
-    "resolved": "It is over: the all-clear, which goes to everybody who was told",
+    "resolved": "It is over: the all-clear",
 }
 ROLES = {
     "admin": "administrator",

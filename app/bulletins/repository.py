@@ -132,7 +132,7 @@ async def expected_recipients(
     counts = await rows(
         session,
         f"""
-        WITH m AS ({members}), r AS MATERIALIZED ({routes_sql()}), first AS (
+        WITH m AS ({members}), r AS MATERIALIZED ({routes_sql(among="m")}), first AS (
           SELECT DISTINCT ON (m.person_id) m.person_id, r.channel
           FROM m JOIN r ON r.person_id = m.person_id
           JOIN unnest(CAST(:ladder AS text[])) WITH ORDINALITY AS l (channel, rung) ON l.channel = r.channel
@@ -148,7 +148,7 @@ async def expected_recipients(
     unreachable = await rows(
         session,
         f"""
-        WITH m AS ({members}), why AS ({why_unreachable_sql()})
+        WITH m AS ({members}), why AS ({why_unreachable_sql(among="m")})
         SELECT p.employee_id AS person_id, p.name, dep.name AS department, why.reason
         FROM m JOIN why ON why.person_id = m.person_id JOIN person p ON p.id = m.person_id
         JOIN department dep ON dep.id = p.department_id

@@ -155,6 +155,8 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
     )
     for attempt_id, (state, code) in states.items():
         before = attempts[attempt_id]
+        if before["state"] == State.ABSENT:
+            log.error("attempt %s: sent after all, though the provider's list did not show it", attempt_id)
         if state in NOT_DELIVERED and (before["state"], before["error_code"]) != (state, code):
             await after_failure(session, house, attempt_id, code, now)
     await repository.tell_boards(session, list(touched))

@@ -84,7 +84,7 @@ async def plan(
         session,
         f"""
         WITH d AS (SELECT id, person_id FROM delivery WHERE bulletin_id = :bulletin),
-        r AS MATERIALIZED ({routes_sql()}),
+        r AS MATERIALIZED ({routes_sql(among="d")}),
         step AS (
           SELECT d.id, d.person_id, s.rung, s.channel, s.after_seconds, r.address,
                  row_number() OVER (PARTITION BY d.id ORDER BY s.rung) AS place
@@ -104,8 +104,9 @@ async def plan(
     await run(
         session,
         f"""
+        WITH mine AS (SELECT person_id FROM delivery WHERE bulletin_id = :bulletin)
         UPDATE delivery SET unreachable_reason = why.reason
-        FROM ({why_unreachable_sql()}) why
+        FROM ({why_unreachable_sql(among="mine")}) why
         WHERE delivery.bulletin_id = :bulletin AND why.person_id = delivery.person_id
         """,
         routes | {"bulletin": bulletin_id},
@@ -161,7 +162,7 @@ async def take_due_steps(
             AND b.state = 'sent' AND i.closed_at IS NULL AND p.active
           ORDER BY d.next_step_at LIMIT :limit FOR UPDATE OF d SKIP LOCKED
         ), r AS MATERIALIZED (
-          SELECT route.* FROM ({routes_sql()}) route WHERE route.person_id IN (SELECT person_id FROM due)
+          {routes_sql(among="due")}
         ), step AS (
           SELECT due.id, s.rung, s.channel, s.after_seconds, r.address, due.sent_at,
                  row_number() OVER (PARTITION BY due.id ORDER BY s.rung) AS place

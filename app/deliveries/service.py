@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.channels.port import Listed
+from app.channels.port import Listed, Outgoing
 from app.deliveries import repository, responses
 from app.deliveries.callbacks import Received, record_all
 from app.deliveries.failures import after_failure
@@ -17,6 +18,8 @@ from app.kernel.db import rows, run
 from app.kernel.house import House
 
 BOARD_CHANNEL = repository.BOARD_CHANNEL
+log = logging.getLogger("muster.deliveries")
+
 tell_boards = repository.tell_boards
 
 
@@ -77,8 +80,32 @@ async def give_up_on(session: AsyncSession, attempt_ids: Sequence[int], *, now: 
     await tell_boards(session, [entry["id"] for entry in moved])
 
 
+WORTH_SECONDS = float(Outgoing.validity_seconds)
+"""News that waited so long in our own queue is not sent any more, as with the provider. Never scaled."""
+
+
 async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
-    """Ends the ladders of deliveries that nothing more may come of: incident closed, bulletin cancelled, person left."""
+    """Ends what nothing more may come of; returns how many ladders.
+
+    Ladders of deliveries whose incident is closed, whose bulletin is cancelled, or whose person left; and attempts
+    that waited in the queue for longer than their news is worth: their next step is due.
+    """
+    # Attempts first, as everybody does who changes both.
+    expired = await rows(
+        session,
+        """WITH late AS (
+             SELECT id FROM attempt WHERE state = 'queued' AND created_at <= :before
+               AND (lease_until IS NULL OR lease_until < clock_timestamp())
+             ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)
+           UPDATE attempt a SET state = 'expired', reason = 'it waited too long to be sent', lease_until = NULL,
+                  updated_at = :now
+           FROM late WHERE a.id = late.id RETURNING a.id, a.delivery_id""",
+        {"before": now - timedelta(seconds=WORTH_SECONDS), "now": now},
+    )
+    if expired:
+        log.error("%d messages waited too long to be sent and were dropped", len(expired))
+        await repository.go_on(session, [entry["delivery_id"] for entry in expired], now=now)
+        await tell_boards(session, [entry["id"] for entry in expired])
     ended = await rows(
         session,
         """UPDATE delivery d SET next_rung = NULL, next_step_at = NULL

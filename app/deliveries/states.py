@@ -51,7 +51,7 @@ class State(StrEnum):
 
 
 MOVES: dict[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.HANDING_OVER, State.SUPPRESSED, State.CANCELLED, State.EXPIRED, State.REJECTED}),
+    State.QUEUED: frozenset({State.HANDING_OVER, State.SUPPRESSED, State.CANCELLED, State.EXPIRED}),
     State.HANDING_OVER: frozenset({State.QUEUED, State.ACCEPTED, State.REJECTED, State.SUPPRESSED, State.UNKNOWN}),
     State.UNKNOWN: frozenset({State.ACCEPTED, State.ABSENT, State.UNCERTAIN}),
     State.UNCERTAIN: frozenset({State.ACCEPTED}),
@@ -66,7 +66,8 @@ MOVES: dict[State, frozenset[State]] = {
     State.READ: frozenset(),
     State.REJECTED: frozenset(),
     State.SUPPRESSED: frozenset(),
-    State.ABSENT: frozenset(),
+    # The provider's list was wrong after all: a callback is stronger proof than what a list does not show.
+    State.ABSENT: frozenset({State.ACCEPTED}),
     State.CANCELLED: frozenset(),
     State.EXPIRED: frozenset(),
 }

@@ -21,8 +21,8 @@ class AudienceSpec:
     """Who belongs to one audience.
 
     Each criterion given must match; the values within one are alternatives. All are compared without regard to
-    case, width and white space. `people` are the employer's ids. `everyone` means that no criterion is needed;
-    without it an audience without criteria is empty.
+    case, width and white space. `people` (the employer's ids) belong besides, whatever the criteria say. `everyone`
+    means that no criterion is needed; without it an audience without criteria has only its `people`.
     """
 
     name: str
@@ -59,14 +59,15 @@ def members_sql(specs: Sequence[AudienceSpec], prefix: str = "aud") -> tuple[str
                 parameters[key] = list(values)
                 used.add(column)
                 conditions.append(f"{prefix}_{column}.key = ANY({_folded_array(key)})")
+        if not conditions:
+            conditions.append("true" if spec.everyone else "false")
+        fits = " AND ".join(conditions)
         if spec.people:
             key = f"{prefix}_{number}_people"
             parameters[key] = list(spec.people)
             used.add("employee_id")
-            conditions.append(f"{prefix}_employee_id.key = ANY({_folded_array(key)})")
-        if not conditions:
-            conditions.append("true" if spec.everyone else "false")
-        choices.append(f"WHEN {' AND '.join(conditions)} THEN {number + 1}")
+            fits = f"({fits}) OR {prefix}_employee_id.key = ANY({_folded_array(key)})"
+        choices.append(f"WHEN {fits} THEN {number + 1}")
     if not choices:
         choices.append("WHEN false THEN 1")
     # Folding is dear and the distinct values are few: each is folded once, then compared by its key. OFFSET 0 keeps

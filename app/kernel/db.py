@@ -48,7 +48,7 @@ class Database:
             "connect_args": {
                 "connect_timeout": 5,
                 "application_name": "muster",
-                "options": "-c timezone=UTC -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
+                "options": "-c timezone=UTC -c jit=off -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
                 # A prepared statement belongs to one server process; poolers between us and it may switch.
                 "prepare_threshold": 5,
             }

@@ -43,8 +43,9 @@ async def of_incident(
 ) -> list[dict[str, Any]]:
     """All of an incident's, the oldest first."""
     incident = await incidents.get(session, key)
-    found = await repository.help_requests(session, incident["id"], after=after, limit=limit)
-    return [show(e) for e in found if department is None or e["department"].casefold() == department.casefold()]
+    folded = " ".join(department.casefold().split()) if department else None
+    found = await repository.help_requests(session, incident["id"], after=after, department=folded, limit=limit)
+    return [show(entry) for entry in found]
 
 
 async def take(session: AsyncSession, house: House, actor: Actor, key: str, request_id: int) -> dict[str, Any]:

@@ -174,9 +174,9 @@ async def withdraw_help(session: AsyncSession, *, incident_id: int, person_id: i
 
 async def help_requests(
     session: AsyncSession, incident_id: int, *, request_id: int | None = None, after: int | None = None,
-    limit: int = 200, lock: bool = False,
+    department: str | None = None, limit: int = 200, lock: bool = False,
 ) -> Sequence[RowMapping]:  # fmt: skip
-    """Open ones first, the oldest first."""
+    """The oldest first. `department` is a department's folded name."""
     return await rows(
         session,
         f"""
@@ -188,9 +188,10 @@ async def help_requests(
         LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by
         WHERE h.incident_id = :incident AND (CAST(:id AS bigint) IS NULL OR h.id = :id)
           AND (CAST(:after AS bigint) IS NULL OR h.id > :after)
+          AND (CAST(:department AS text) IS NULL OR dep.key = :department)
         ORDER BY h.id LIMIT :limit {"FOR UPDATE OF h" if lock else ""}
         """,
-        {"incident": incident_id, "id": request_id, "after": after, "limit": limit},
+        {"incident": incident_id, "id": request_id, "after": after, "department": department, "limit": limit},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -129,7 +129,7 @@ def _summary(
         severity_changes=severities,
         status=incident["status"],
         status_changes=statuses,
-        facts=incident["facts"],
+        facts=_ordered(incident["facts"], revision.playbook.facts),
         drill=incident["drill"],
         simulated=incident["simulated"],
         commanders=tuple(role for role in roles if role.role == "incident_commander"),
@@ -162,7 +162,7 @@ def _bulletins(house: House, read: Read, of_bulletin: Mapping[int, Sequence[Reci
             state=entry["state"],
             stage=entry["stage"],
             severity=entry["severity"],
-            facts=entry["facts"],
+            facts=_ordered(entry["facts"], read.revision.playbook.facts),
             audiences=tuple(entry["audiences"]),
             drafted_by=entry["drafted_by_name"],
             drafted_at=ms(entry["created_at"]),
@@ -185,6 +185,11 @@ def _bulletins(house: House, read: Read, of_bulletin: Mapping[int, Sequence[Reci
             uncertain=tuple(figures.person_of(person) for person in people if person.status == "uncertain"),
             fallback=figures.fallback(people) if sent_at else None,
         )
+
+
+def _ordered(facts: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The facts in the playbook's order; a document in the database keeps none."""
+    return {name: facts[name] for name in names if name in facts} | dict(facts)
 
 
 def _text(house: House, entry: RowMapping, *, drill: bool) -> Text:

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
-_MARKS = frozenset("\\`*_[]{}~$")
-_STARTS = re.compile(r"[#+\-=:]|\d+[.)]")
+_MARKS = frozenset("\\`*_[]{}~$#")
+_STARTS = re.compile(r"[+\-=:]|\d+[.)](?=\s|$)")
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 

@@ -9,7 +9,7 @@ STATUS_WORDS: Mapping[str, str] = {
     "acknowledged": "answered OK",
     "need_help": "need help",
     "cannot": "answered cannot",
-    "waiting": "told, no answer",
+    "waiting": "told and silent",
     "pending": "being tried",
     "uncertain": "not known",
     "unreachable": "not reached",

@@ -121,7 +121,7 @@ def test_nothing_moves_backwards_but_back_into_our_own_queue() -> None:
 
 
 def test_the_groups_of_states_cover_each_state_once() -> None:
-    ended = {State.ABSENT, State.UNCERTAIN, State.CANCELLED}
+    ended = frozenset({State.ABSENT, State.UNCERTAIN, State.CANCELLED})
     groups = [IN_FLIGHT, WITH_PROVIDER, NOT_DELIVERED, ended]
     assert sorted(state for group in groups for state in group) == sorted(State)
     assert OPEN_TO_PROOF <= IN_FLIGHT | {State.UNCERTAIN}

@@ -51,7 +51,7 @@ CRITERIA: list[tuple[dict[str, Any], str]] = [
     ({"shifts": ("Night",)}, "E2 E4 E5"),
     ({"people": ("e7", "E3", "E6", "E99")}, "E3 E7"),
     ({"departments": ("Store Operations",), "shifts": ("night",), "sites": ("Boston",)}, "E5"),
-    ({"departments": ("IT",), "people": ("E1", "E3")}, "E1"),
+    ({"departments": ("IT",), "people": ("E1", "E3")}, "E1 E2 E3"),
     ({"departments": ("IT",), "everyone": True}, "E1 E2"),
     ({"departments": ("'; DROP TABLE person; --", ":aud_names", "%s")}, ""),
 ]

@@ -6,8 +6,6 @@ draft. Times are 2 March 2026, UTC.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +15,10 @@ from zoneinfo import ZoneInfo
 from app.access import service as access
 from app.access.matrix import Actor
 from app.bulletins import service as bulletins
-from app.deliveries import repository as deliveries_sql
+from app.channels.port import Capabilities, Health, Kind, Outcome, Outgoing, Providers, StillOurs
 from app.deliveries import sending
-from app.deliveries import service as deliveries
 from app.deliveries.callbacks import Received, record_all
-from app.deliveries.repository import Result
+from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.responses import Act
 from app.directory import service as directory
 from app.escalations.timer import Timer
@@ -55,6 +52,33 @@ def at(clock: str) -> datetime:
 
 
 @dataclass
+class Carrier:
+    """A provider that takes everything, but for the numbers in `refusals`."""
+
+    channel: str
+    name: str = "story"
+    capabilities: Capabilities = field(default_factory=lambda: Capabilities(reports_status=True, lists_messages=False))
+    refusals: dict[str, Outcome] = field(default_factory=dict)
+    taken: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Address -> (attempt, message id) of the last message taken for it."""
+
+    async def send(self, message: Outgoing, still_ours: StillOurs) -> Outcome:
+        if not still_ours():
+            return Outcome(Kind.FENCED)
+        if refusal := self.refusals.get(message.to):
+            return refusal
+        sid = f"{self.channel}-{message.attempt_id}"
+        self.taken[message.to] = (message.attempt_id, sid)
+        return Outcome(Kind.ACCEPTED, provider_message_id=sid)
+
+    async def check(self) -> Health:
+        return Health(True, "here")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
 class Teller:
     """Does one thing after another, each at its time."""
 
@@ -62,7 +86,9 @@ class Teller:
     clock: ManualClock
     actor: Actor = field(default_factory=lambda: Actor(0, "", ""))
     key: str = ""
-    sids: Iterable[int] = field(default_factory=lambda: itertools.count(1))
+    carrier: Carrier = field(default_factory=lambda: Carrier("sms"))
+    mail: Carrier = field(default_factory=lambda: Carrier("email"))
+    texts_in: int = 0
 
     def now(self, clock: str) -> None:
         ahead = (at(clock) - self.clock.now()).total_seconds()
@@ -101,39 +127,14 @@ class Teller:
         async with self.house.db.begin() as session:
             await sending.send(session, self.house, self.actor, self.key, number)
 
-    async def take_up(self, people: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """Marks the queued attempts of these people as being handed over: person -> (attempt, fence)."""
-        wanted = set(people)
-        async with self.house.db.begin() as session:
-            claimed = await deliveries_sql.claim(
-                session, worker="story", channels=["sms", "email"], limit=100_000, now=self.clock.now()
-            )
-            owners = {
-                entry["id"]: entry["employee_id"]
-                for entry in await rows(
-                    session,
-                    """SELECT a.id, p.employee_id FROM attempt a JOIN delivery d ON d.id = a.delivery_id
-                       JOIN person p ON p.id = d.person_id WHERE a.id = ANY(:ids)""",
-                    {"ids": [entry[0] for entry in claimed]},
-                )
-            }
-            mine = [entry[:2] for entry in claimed if owners[entry[0]] in wanted]
-            await deliveries_sql.release(session, [entry[:2] for entry in claimed if owners[entry[0]] not in wanted])
-            marked = await deliveries_sql.mark_handing_over(session, mine, now=self.clock.now(), countries=None)
-        return {owners[entry["id"]]: (entry["id"], entry["fence"]) for entry in marked}
+    async def hand_over(self) -> None:
+        """Everything that is due goes to the providers."""
+        providers = Providers({"sms": self.carrier, "email": self.mail})
+        await Dispatcher(self.house, providers, "story").drain()
 
-    async def accepted(self, *taken: tuple[int, int]) -> dict[int, str]:
-        """The provider took these; attempt -> its message id."""
-        sids = {attempt: f"SM{next(iter(self.sids)):06d}" for attempt, _ in taken}
-        await deliveries.record_results(
-            self.house, [Result(attempt, fence, "accepted", sids[attempt]) for attempt, fence in taken]
-        )
-        return sids
-
-    async def rejected(self, taken: tuple[int, int], code: int, reason: str) -> None:
-        await deliveries.record_results(self.house, [Result(*taken, "rejected", error_code=code, reason=reason)])
-
-    async def receipt(self, attempt: int, sid: str, status: str, code: int | None = None) -> None:
+    async def receipt(self, number: str, status: str, code: int | None = None) -> None:
+        """A status for the last text to this number."""
+        attempt, sid = self.carrier.taken[number]
         async with self.house.db.begin() as session:
             await record_all(session, self.house, [Received(attempt, sid, status, code)])
 
@@ -152,7 +153,8 @@ class Teller:
             await replies.take_answer(session, self.house, found[0]["id"], act, actor=f"person:{found[0]['person']}")
 
     async def text(self, number: str, body: str) -> None:
-        sid = f"IN{next(iter(self.sids)):06d}"
+        self.texts_in += 1
+        sid = f"IN{self.texts_in:06d}"
         async with self.house.db.begin() as session:
             await replies.receive(session, self.house, replies.Inbound(sid, number, body))
 
@@ -187,26 +189,26 @@ async def _first_bulletin(story: Teller) -> None:
     await story.approve(1)
     story.now("03:03:00")
     await story.send(1)
-    story.now("03:03:01")
-    taken = await story.take_up(["p1", "p2", "p3", "p5", "p6", "p7"])
-    assert set(taken) == {"p1", "p2", "p3", "p5", "p6", "p7"}
     story.now("03:03:02")
-    sids = await story.accepted(*(taken[person] for person in ("p1", "p2", "p3", "p6", "p7")))
-    await story.rejected(taken["p5"], 21211, "The 'To' number +14155550105 is not a valid phone number.")
-
-    async def receipt(clock: str, person: str, status: str, code: int | None = None) -> None:
-        story.now(clock)
-        await story.receipt(taken[person][0], sids[taken[person][0]], status, code)
-
-    await receipt("03:03:10", "p1", "delivered")
-    await receipt("03:03:12", "p3", "sent")
-    await receipt("03:03:15", "p7", "delivered")
-    await receipt("03:03:20", "p2", "delivered")
-    await receipt("03:03:30", "p6", "undelivered", 30007)
+    said = "The 'To' number +14155550105 is not a valid phone number."
+    story.carrier.refusals = {"+14155550105": Outcome(Kind.REJECTED, error_code=21211, reason=said)}
+    await story.hand_over()
+    assert set(story.carrier.taken) == {f"+1415555010{place}" for place in (1, 2, 3, 6, 7)}
+    story.now("03:03:10")
+    await story.receipt("+14155550101", "delivered")
+    story.now("03:03:12")
+    await story.receipt("+14155550103", "sent")
+    story.now("03:03:15")
+    await story.receipt("+14155550107", "delivered")
+    story.now("03:03:20")
+    await story.receipt("+14155550102", "delivered")
+    story.now("03:03:30")
+    await story.receipt("+14155550106", "undelivered", 30007)
     story.now("03:03:31")
     await story.step()
     story.now("03:03:40")
-    await story.accepted((await story.take_up(["p6"]))["p6"])
+    await story.hand_over()
+    assert set(story.mail.taken) == {"finn@example.com"}
 
 
 async def _answers(story: Teller) -> None:
@@ -226,7 +228,7 @@ async def _answers(story: Teller) -> None:
     story.now("03:07:00")
     await story.step()
     story.now("03:07:05")
-    await story.accepted(*(await story.take_up(["p3", "p7"])).values())
+    await story.hand_over()
     story.now("03:08:00")
     async with story.house.db.begin() as session:
         await behalf.acknowledge(
@@ -258,12 +260,11 @@ async def go_on(story: Teller) -> None:
     await story.approve(2)
     story.now("03:25:00")
     await story.send(2)
-    story.now("03:25:01")
-    taken = await story.take_up(["p1", "p2", "p3", "p7"])
     story.now("03:25:02")
-    sids = await story.accepted(*taken.values())
+    story.carrier.refusals = {"+14155550106": Outcome(Kind.LATER, reason="later", retry_after=36_000)}
+    await story.hand_over()
     story.now("03:25:06")
-    await story.receipt(taken["p1"][0], sids[taken["p1"][0]], "delivered")
+    await story.receipt("+14155550101", "delivered")
     story.now("03:25:30")
     await story.answer("p1", 2, "cannot", "sms")
     story.now("03:25:40")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -78,6 +79,12 @@ async def test_every_role_may_read_it(told_house: House, client: httpx2.AsyncCli
     response = await client.get(REVIEW, headers={"Authorization": f"Bearer {token}"})
     assert response.status_code == 200
     assert len(response.json()["recipients"]) == 21
+
+
+async def test_many_may_read_it_at_once(client: httpx2.AsyncClient) -> None:
+    # More readers than the pool has connections: none may wait for a second one while holding a first.
+    responses = await asyncio.gather(*(client.get(REVIEW) for _ in range(20)))
+    assert {response.status_code for response in responses} == {200}
 
 
 async def test_without_a_token_it_is_401(client: httpx2.AsyncClient) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.review import figures, reasons, times
@@ -43,6 +43,7 @@ def test_a_share_is_attained_with_the_person_who_completes_it(total: int, percen
     assert found == (START + timedelta(seconds=seconds) if seconds is not None else None)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10_000), max_size=60), st.integers(0, 20), st.sampled_from([50, 90, 100]))
 def test_at_the_attained_time_the_share_is_there_and_not_before(waits: list[int], silent: int, percent: int) -> None:
     moments = [START + timedelta(seconds=wait) for wait in waits]

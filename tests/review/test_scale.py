@@ -74,11 +74,8 @@ async def test_ten_thousand_people_cost_no_more_statements(
     assert [moment and moment.seconds_after_sent for moment in reach.to_delivered.values()] == [5.999, 9.999, 10.999]
     assert reach.median_seconds_to_answer == 65.9995
     assert len(record.timeline) == 4 + MANY
-    assert seconds < 15, f"took {seconds:.1f} s"
-
-    began = time.perf_counter()
-    sizes = {name: len(await service.export(story.house, story.key, name)) for name in ("json", "md", "csv")}
-    print(f"built in {seconds:.2f} s, 3 exports in {time.perf_counter() - began:.2f} s, bytes {sizes}")
+    # Far above what it takes, even on a busy machine; far below what one statement a person would take.
+    assert seconds < 30, f"took {seconds:.1f} s"
 
 
 async def _happens_to_everybody(story: tale.Teller) -> None:

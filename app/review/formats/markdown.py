@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from app.deliveries.status import STATUSES
 from app.review import times
 from app.review.markup import escape, quote, table
 from app.review.record import (
@@ -36,6 +36,9 @@ MEDIA_TYPE = "text/markdown; charset=utf-8"
 
 NOT_REACHED = "not reached"
 NOT_YET = "not yet"
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+"""A fact that is a time, as bulletins keep it."""
 
 
 def render(record: Record) -> bytes:
@@ -80,26 +83,37 @@ class _Document:
             ("Resolved", self.ended(summary.resolved_at, summary.seconds_to_resolved)),
             ("From resolved to the all-clear", _after(summary.seconds_from_resolved_to_all_clear)),
             ("Closed", self.ended(summary.closed_at, summary.seconds_to_closed)),
-            *((f"Fact: {words(name)}", _value(value)) for name, value in summary.facts.items()),
+            *((f"Fact: {words(name)}", self.fact(value)) for name, value in summary.facts.items()),
         ]
         return [
-            "## Summary", "", self.outcome(), "", *table(("What", "Value"), rows),
+            "## Summary", "", *self.outcome(), *table(("What", "Value"), rows),
             "### Severity", "", *self.changes(summary.severity_changes),
             "### Status", "", *self.changes(summary.status_changes),
         ]  # fmt: skip
 
-    def outcome(self) -> str:
-        """One sentence that answers the question: who was reached?"""
-        if not self.sent or self.sent[-1].reach is None:
-            return "No bulletin was sent."
-        last = self.sent[-1].reach
-        counts = last.counts
-        rest = sum(counts[status] for status in ("waiting", "pending", "uncertain", "cancelled"))
-        return (
-            f"Bulletin {self.sent[-1].number} went to {people(last.total)}: {counts['acknowledged']:,} answered OK, "
-            f"{counts['need_help']:,} need help, {counts['cannot']:,} answered cannot, "
-            f"{counts['unreachable']:,} could not be reached, {rest:,} did not answer."
-        )
+    def outcome(self) -> list[str]:
+        """What answers the question: who was told, and who answered?"""
+        if not self.sent:
+            return ["No bulletin was sent.", ""]
+        told = {entry.person_id for entry in self.record.recipients}
+        answered = {entry.person_id for entry in self.record.recipients if entry.answers}
+        never = sum(len(group.people) for group in self.record.never_reached)
+        lines = [
+            f"{counted(len(self.sent), 'bulletin', 'bulletins')} for {people(len(told))} in all: {len(answered):,} "
+            f"answered at least once, {never:,} were reached by none.", "",
+        ]  # fmt: skip
+        for bulletin in self.sent:
+            counts = bulletin.reach.counts if bulletin.reach else {}
+            said = ", ".join(f"{name} {counts[status]:,}" for status, name in STATUS_WORDS.items() if counts[status])
+            lines.append(f"- Bulletin {bulletin.number} ({bulletin.stage}), {people(bulletin.recipients)}: {said}.")
+        return [*lines, ""]
+
+    def fact(self, value: object) -> str:
+        if isinstance(value, (list, tuple)):
+            return ", ".join(str(part) for part in value)
+        if isinstance(value, str) and _TIME.fullmatch(value):
+            return times.readable(datetime.fromisoformat(value), self.zone)
+        return "" if value is None else str(value)
 
     def held(self, role: Role) -> str:
         name = f"{role.name} ({role.person_id})" if role.person_id else role.name
@@ -126,14 +140,14 @@ class _Document:
         groups = {"Everybody": reach, **bulletin.reach_by_department}
         vias = ", ".join(f"{VIA_WORDS[via]} {number:,}" for via, number in reach.answered_via.items() if number)
         moved = ", ".join(
-            f"{CHANNEL_WORDS.get(channel, channel)} {number:,} ({fallback.handed_over[channel]:,} handed over)"
+            f"{CHANNEL_WORDS.get(channel, channel)} {number:,}, of which {fallback.handed_over[channel]:,} handed over"
             for channel, number in fallback.by_channel.items()
         )
         return [
             f"Sent {self.at(bulletin.sent_at)} by {escape(bulletin.sent_by)} to {people(reach.total)}.", "",
             *table(
                 ("Department", "People", *STATUS_WORDS.values()),
-                [(name, r.total, *(r.counts[status] for status in STATUSES)) for name, r in groups.items()],
+                [(name, r.total, *(r.counts[status] for status in STATUS_WORDS)) for name, r in groups.items()],
             ),
             f"Delivered to {reach.delivered:,} of {reach.total:,}: {reach.delivered_by_receipt:,} by the handset's "
             f"receipt, {reach.delivered_by_acceptance:,} where the provider took it and tells nothing more.", "",
@@ -314,9 +328,3 @@ def _speeds(reach: Reach) -> list[str]:
 def _people_table(found: Sequence[tuple[str, Person]]) -> list[str]:
     rows = [(reason, person.name, person.person_id, person.department, person.site) for reason, person in found]
     return table(("Reason", "Person", "Id", "Department", "Site"), rows) if rows else []
-
-
-def _value(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(str(part) for part in value)
-    return "" if value is None else str(value)

@@ -1,0 +1,130 @@
+"""Many workers, late answers and lost leases: everybody gets one message, nobody two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from app.deliveries.dispatcher import Dispatcher
+from app.escalations.timer import Timer
+from app.kernel.db import run
+from tests.journeys.crew import STEP_SECONDS, Crew, Desk, a_person, adds_up, faults, tried
+
+
+async def duplicates(desk: Desk) -> int:
+    return int((await desk.carrier.get("/simulator/stats")).json()["duplicates"])
+
+
+async def test_three_workers_at_once_hand_each_message_over_once(the_desk: Desk, at_the_desk: Crew) -> None:
+    people = [a_person() for _ in range(90)] + [a_person(mobile="") for _ in range(20)]
+    key = await at_the_desk.told(*people)
+    await faults(the_desk, latency_ms=20)
+    workers = [Dispatcher(the_desk.house, the_desk.providers, f"worker {n}") for n in range(3)]
+    calls = await asyncio.gather(*(worker.drain() for worker in workers))
+    await faults(the_desk, latency_ms=None)
+    assert sum(calls) >= 110
+    assert {a["state"] for a in await the_desk.attempts(key)} == {"accepted"}
+    texts = Counter(text["to"] for text in await the_desk.texts())
+    assert {texts[person.mobile] for person in people if person.mobile} == {1}
+    mails = Counter(mail["to"] for mail in await the_desk.emails())
+    assert {mails[person.email] for person in people if not person.mobile} == {1}
+    assert await duplicates(the_desk) == 0
+
+
+async def test_two_timers_take_each_step_once(the_desk: Desk, at_the_desk: Crew) -> None:
+    people = [a_person() for _ in range(60)]
+    key = await at_the_desk.told(*people)
+    await the_desk.hand_over()
+    the_desk.clock.advance(seconds=STEP_SECONDS)
+    moved = await asyncio.gather(*(Timer(the_desk.house).step() for _ in range(4)))
+    assert sum(moved) >= 60
+    emails = Counter(a["employee_id"] for a in await the_desk.attempts(key) if a["channel"] == "email")
+    assert emails == {person.id: 1 for person in people}
+    noted = await the_desk.call("GET", f"/incidents/{key}/timeline", params={"limit": 200})
+    fallbacks = [entry["data"]["people"] for entry in noted["items"] if entry["kind"] == "fallback"]
+    assert sum(fallbacks) == 60
+
+
+async def test_an_answer_that_comes_after_the_lease_ended_is_still_proof(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    key = await at_the_desk.told(person)
+    await faults(the_desk, latency_ms=1500)
+    late = asyncio.create_task(the_desk.hand_over("a slow worker"))
+
+    async def under_way() -> bool:
+        return (await the_desk.attempts(key))[0]["state"] == "handing_over"
+
+    await the_desk.until(under_way)
+    async with the_desk.house.db.begin() as session:
+        await run(session, "UPDATE attempt SET lease_until = clock_timestamp() WHERE state = 'handing_over'")
+    await the_desk.settle_unknown()
+    (attempt,) = await the_desk.attempts(key)
+    assert attempt["state"] == "unknown"
+    assert (await at_the_desk.person(key, person))["status"] == "pending"
+    await late
+    await faults(the_desk, latency_ms=None)
+    (attempt,) = await the_desk.attempts(key)
+    assert attempt["state"] == "accepted"
+    assert (await the_desk.texts(person.mobile))[0]["sid"] == attempt["provider_message_id"]
+    await the_desk.hand_over("the next worker")
+    assert len(await the_desk.texts(person.mobile)) == 1
+
+
+async def test_a_refusal_that_comes_after_the_lease_ended_changes_nothing(the_desk: Desk, at_the_desk: Crew) -> None:
+    """Another worker may hold the message by then; only proof that the provider has it is taken from a late answer."""
+    person = a_person("0001")
+    key = await at_the_desk.told(person)
+    await faults(the_desk, latency_ms=1500)
+    late = asyncio.create_task(the_desk.hand_over("a slow worker"))
+
+    async def under_way() -> bool:
+        return (await the_desk.attempts(key))[0]["state"] == "handing_over"
+
+    await the_desk.until(under_way)
+    async with the_desk.house.db.begin() as session:
+        await run(session, "UPDATE attempt SET lease_until = clock_timestamp() WHERE state = 'handing_over'")
+    await the_desk.settle_unknown()
+    await late
+    await faults(the_desk, latency_ms=None)
+    (attempt,) = await the_desk.attempts(key)
+    assert (attempt["state"], attempt["error_code"]) == ("unknown", None)
+
+
+async def test_a_worker_that_is_stopped_gives_back_what_it_had_not_begun(the_desk: Desk, at_the_desk: Crew) -> None:
+    people = [a_person() for _ in range(200)]
+    key = await at_the_desk.told(*people)
+    await faults(the_desk, latency_ms=300)
+    stopped = Dispatcher(the_desk.house, the_desk.providers, "stopped early")
+    draining = asyncio.create_task(stopped.drain())
+
+    async def begun() -> bool:
+        return any(a["state"] == "handing_over" for a in await the_desk.attempts(key))
+
+    await the_desk.until(begun)
+    await stopped.stop()
+    await draining
+    await faults(the_desk, latency_ms=None)
+    states = Counter(a["state"] for a in await the_desk.attempts(key))
+    assert set(states) == {"accepted", "queued"}
+    assert all(a["lease_until"] is None for a in await the_desk.attempts(key))
+    adds_up(await the_desk.board(key))
+    await the_desk.hand_over("the next worker")
+    assert {a["state"] for a in await the_desk.attempts(key)} == {"accepted"}
+    assert await duplicates(the_desk) == 0
+
+
+async def test_what_was_not_taken_waits_and_is_tried_again(the_desk: Desk, at_the_desk: Crew) -> None:
+    people = [a_person() for _ in range(6)]
+    key = await at_the_desk.told(*people)
+    await faults(the_desk, http="429", count=4)
+    await the_desk.hand_over()
+    states = Counter(a["state"] for a in await the_desk.attempts(key))
+    assert states == {"queued": 4, "accepted": 2}
+    waiting = [a for a in await the_desk.attempts(key) if a["state"] == "queued"]
+    assert all(a["not_before"] > the_desk.clock.now() for a in waiting)
+    assert {(a["error_code"], a["tries"]) for a in waiting} == {(20429, 1)}
+    the_desk.clock.advance(seconds=30)
+    await the_desk.hand_over()
+    assert {a["state"] for a in await the_desk.attempts(key)} == {"accepted"}
+    for person in people:
+        assert tried(await at_the_desk.person(key, person)) == [("sms", "accepted")]
