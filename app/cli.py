@@ -8,19 +8,18 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import click
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from sqlalchemy.exc import DBAPIError
 
-from app.compose import Program, make_providers, open_database, open_program
-from app.kernel import audit, logs, migrate
+from app.kernel import logs
 from app.kernel.errors import MusterError
-from app.kernel.postgres import PostgresError
-from app.settings import SIMULATOR_SENDER, Settings, SettingsError, load
+from app.settings import SIMULATOR_ACCOUNT_SID, SIMULATOR_SENDER, Settings, SettingsError, load
+
+# Rooms are imported by the command that needs them: a start takes as long as what it starts.
+if TYPE_CHECKING:
+    from app.compose import Program
 
 T = TypeVar("T")
 
@@ -54,6 +53,8 @@ class Failed(Exception):
 def with_program(work: Callable[[Program], Awaitable[T]], *, current: bool = True) -> T:
     """Runs `work` on the opened program. With `current`, an embedded database is brought up to date first."""
 
+    from app.compose import open_program
+
     async def inner() -> T:
         async with open_program(load(), pool_size=4) as program:
             if current:
@@ -64,6 +65,8 @@ def with_program(work: Callable[[Program], Awaitable[T]], *, current: bool = Tru
 
 
 async def _need_current(url: str, *, embedded: bool) -> None:
+    from app.kernel import migrate
+
     if not await asyncio.to_thread(migrate.is_current, url):
         if not embedded:
             raise Failed("The database's schema is not up to date; run: muster migrate")
@@ -92,12 +95,17 @@ def up() -> None:
 @cli.command()
 def demo() -> None:
     """A company of 600 is told about an outage and answers, in front of your eyes."""
-    from app import demo as play
     from app import up as tree
 
-    settings = play.prepare_environment()
+    settings = tree.demo_settings()
+
+    def play() -> None:
+        from app import demo as story
+
+        story.play(load())
+
     typer.echo("Starting the demo: database, simulator, web and worker.")
-    raise typer.Exit(tree.run(settings, auto=True, then=lambda: play.play(load())))
+    raise typer.Exit(tree.run(settings, auto=True, then=play))
 
 
 @cli.command()
@@ -121,6 +129,8 @@ def worker() -> None:
 
 
 def _prepare(settings: Settings) -> None:
+    from app.compose import open_database
+
     async def inner() -> None:
         async with open_database(settings) as (url, embedded):
             await _need_current(url, embedded=embedded is not None)
@@ -146,7 +156,6 @@ def simulator(
     """The pretend carrier: Twilio's wire protocol, SMTP, and phones to look at."""
     from app.simulator.config import SimulatorConfig, SimulatorError
     from app.simulator.server import run
-    from app.settings import SIMULATOR_ACCOUNT_SID
 
     settings = load()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -174,6 +183,7 @@ def simulator(
 @cli.command(name="migrate")
 def migrate_command() -> None:
     """Bring the database's schema up to date."""
+    from app.kernel import migrate
 
     async def work(program: Program) -> None:
         await asyncio.to_thread(migrate.upgrade, program.url)
@@ -185,6 +195,7 @@ def migrate_command() -> None:
 @cli.command()
 def doctor(as_json: AsJson = False) -> None:
     """Can we reach people right now? Exit code 1 when not."""
+    from app.compose import make_providers
     from app.readiness import doctor as examination
 
     async def work(program: Program) -> list[examination.Finding]:
@@ -251,6 +262,9 @@ def people_import(
     as_json: AsJson = False,
 ) -> None:
     """Take over the HR export."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     from app.directory import service
     from app.directory.importing import Report
 
@@ -410,6 +424,7 @@ def review_export(
 @audit_group.command("verify")
 def audit_verify() -> None:
     """Recompute the record's chains; exit code 1 and the first bad entry when one does not hold."""
+    from app.kernel import audit
 
     async def work(program: Program) -> str | None:
         async with program.house.db.begin() as session:
@@ -442,16 +457,27 @@ def run(program: typer.Typer, arguments: list[str] | None = None) -> int:
         return int(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except (SettingsError, PostgresError, Failed) as error:
+    except (SettingsError, Failed) as error:
         return _fail(str(error))
     except MusterError as error:
         return _fail(error.line())
-    except DBAPIError as error:
-        if error.connection_invalidated or "connect" in str(error.orig).lower():
-            return _fail("The database does not answer; start it, or check MUSTER_DATABASE_URL")
-        return _fail(f"The database refused: {' '.join(str(error.orig).split())}")
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+    except Exception as error:
+        if (line := _of_the_database(error)) is None:
+            raise
+        return _fail(line)
+
+
+def _of_the_database(error: Exception) -> str | None:
+    """One line for what the database said; None when it was not the database."""
+    from sqlalchemy.exc import DBAPIError
+
+    if not isinstance(error, DBAPIError):
+        return None
+    if error.connection_invalidated or "connect" in str(error.orig).lower():
+        return "The database does not answer; start it, or check MUSTER_DATABASE_URL"
+    return f"The database refused: {' '.join(str(error.orig).split())}"
 
 
 def _fail(text: str, code: int = 1) -> int:

@@ -17,24 +17,11 @@ from app.directory import service as directory
 from app.kernel import migrate
 from app.kernel.db import rows
 from app.kernel.errors import MusterError, Unavailable
-from app.settings import Settings, SettingsError, load
+from app.settings import Settings, SettingsError
 
 PEOPLE = Path(__file__).parent / "data" / "people-demo.csv"
 PLAYBOOK = "global-vendor-outage"
 STARTS_WITHIN_SECONDS = 60.0
-
-
-def prepare_environment() -> Settings:
-    """The demo's own pace, unless the environment says otherwise. Raises SettingsError with a real provider set up."""
-    os.environ.setdefault("MUSTER_TIME_SCALE", "60")
-    os.environ.setdefault("MUSTER_SETTLE_SECONDS", "5")
-    settings = load()
-    if not settings.simulated:
-        raise SettingsError(
-            "MUSTER_TWILIO_ACCOUNT_SID: a real provider is set up, and a demo must never reach real people; unset it "
-            "and MUSTER_SMTP_URL, or run: muster up"
-        )
-    return settings
 
 
 def play(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.channels.registry import SmtpConfig, TwilioConfig
+from app.channels.port import SmtpConfig, TwilioConfig
 
 SIMULATOR_ACCOUNT_SID = "AC" + "5" * 32
 SIMULATOR_SENDER = "+15005550006"

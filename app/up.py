@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import os
 import socket
 import sys
 from collections.abc import Callable
 
-from app.compose import open_database
-from app.kernel import migrate
+from app.kernel.postgres import EmbeddedPostgres
 from app.kernel.processes import Child, ProcessTree
-from app.settings import Settings, SettingsError
+from app.settings import Settings, SettingsError, load
 
 
 def free_port(wanted: int, taken: set[int]) -> int:
@@ -43,28 +42,39 @@ def refuse_taken_port(settings: Settings) -> None:
             ) from error
 
 
-def run(
-    settings: Settings, *, auto: bool = False, env: dict[str, str] | None = None, then: Callable[[], None] | None = None
-) -> int:
-    """Brings the database up to date, starts everything, and stays until it is stopped. Returns the exit code."""
+def demo_settings() -> Settings:
+    """The demo's own pace, unless the environment says otherwise. Raises SettingsError with a real provider set up."""
+    os.environ.setdefault("MUSTER_TIME_SCALE", "60")
+    os.environ.setdefault("MUSTER_SETTLE_SECONDS", "5")
+    settings = load()
+    if not settings.simulated:
+        raise SettingsError(
+            "MUSTER_TWILIO_ACCOUNT_SID: a real provider is set up, and a demo must never reach real people; unset it "
+            "and MUSTER_SMTP_URL, or run: muster up"
+        )
+    return settings
+
+
+def run(settings: Settings, *, auto: bool = False, then: Callable[[], None] | None = None) -> int:
+    """Starts everything and stays until it is stopped; returns the exit code. `then` runs once all are started."""
     refuse_taken_port(settings)
     settings.secret()
-    return asyncio.run(_run(settings, auto=auto, env=dict(env or {}), then=then))
+    with contextlib.ExitStack() as held:
+        if settings.database_url:
+            from app.kernel import migrate
 
-
-async def _run(settings: Settings, *, auto: bool, env: dict[str, str], then: Callable[[], None] | None) -> int:
-    async with open_database(settings) as (url, _embedded):
-        await asyncio.to_thread(migrate.upgrade, url)
+            migrate.upgrade(settings.database_url)
+        else:
+            # Web and worker bring their own database's schema up to date themselves, while the others load.
+            held.enter_context(EmbeddedPostgres(settings.data_dir))
         tree = ProcessTree()
         command = [sys.executable, "-m", "app.cli"]
         if settings.simulated:
-            taken = {settings.port}
-            http = free_port(settings.simulator_port, taken)
-            smtp = free_port(settings.simulator_smtp_port, taken | {http})
-            env |= {"MUSTER_SIMULATOR_PORT": str(http), "MUSTER_SIMULATOR_SMTP_PORT": str(smtp)}
-            os.environ.update(env)
-            tree.add(Child("simulator", [*command, "simulator", *(["--auto"] if auto else [])], env))
-        tree.add(Child("web", [*command, "web"], env))
-        tree.add(Child("worker", [*command, "worker"], env))
-        # In the main thread, which alone hears signals; nothing else runs on this loop meanwhile.
+            http = free_port(settings.simulator_port, {settings.port})
+            smtp = free_port(settings.simulator_smtp_port, {settings.port, http})
+            # For the children, and for whoever asks here where the phones are.
+            os.environ |= {"MUSTER_SIMULATOR_PORT": str(http), "MUSTER_SIMULATOR_SMTP_PORT": str(smtp)}
+            tree.add(Child("simulator", [*command, "simulator", *(["--auto"] if auto else [])]))
+        tree.add(Child("web", [*command, "web"]))
+        tree.add(Child("worker", [*command, "worker"]))
         return tree.run(then)

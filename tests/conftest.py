@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -40,8 +39,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = Path(tempfile.gettempdir()) / f"muster-tests-{run[:12]}"
     embedded = EmbeddedPostgres(folder)
     yield embedded.start()
-    embedded.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    embedded.discard()
 
 
 @pytest.fixture(scope="session")

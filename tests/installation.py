@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 import psutil
 
+from app.kernel.postgres import EmbeddedPostgres
 from tests.conftest import PEOPLE_600, ROOT
 from tests.stack import free_port
 
@@ -167,11 +168,9 @@ def installation(**settings: str) -> Iterator[Installation]:
         made.api.close()
         made.carrier.close()
         made.stop()
-        try:
-            postmaster = made.postmaster()
-            postmaster.send_signal(signal.SIGQUIT)
-        except (AssertionError, OSError, psutil.Error):
-            pass
+        embedded = EmbeddedPostgres(folder / "data")
+        embedded.start()
+        embedded.discard()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -17,7 +17,7 @@ import uvicorn
 from app.access import service as access
 from app.board.stream import Hub
 from app.channels import registry
-from app.channels.registry import SmtpConfig, TwilioConfig
+from app.channels.port import SmtpConfig, TwilioConfig
 from app.channels.twilio import Signatures
 from app.compose import Program
 from app.directory import service as directory

@@ -117,3 +117,26 @@ class Providers:
     async def close(self) -> None:
         for provider in self.by_channel.values():
             await provider.close()
+
+
+@dataclass(frozen=True)
+class TwilioConfig:
+    """A Twilio account, and who its texts come from: an E.164 number or a Messaging Service (`MG...`)."""
+
+    account_sid: str
+    auth_token: str
+    sender: str
+    api_base_url: str
+
+
+@dataclass(frozen=True)
+class SmtpConfig:
+    """A mail server. `tls` is true for smtps; otherwise STARTTLS is used when offered."""
+
+    host: str
+    port: int
+    tls: bool
+    username: str | None
+    password: str | None
+    sender: str
+    reply_to: str | None

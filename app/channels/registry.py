@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from app.channels.port import Provider, Providers
+from app.channels.port import Provider, Providers, SmtpConfig, TwilioConfig
 from app.channels.smtp import SmtpEmail
 from app.channels.twilio import TwilioSms
-
-
-@dataclass(frozen=True)
-class TwilioConfig:
-    account_sid: str
-    auth_token: str
-    sender: str
-    api_base_url: str
-
-
-@dataclass(frozen=True)
-class SmtpConfig:
-    host: str
-    port: int
-    tls: bool
-    username: str | None
-    password: str | None
-    sender: str
-    reply_to: str | None
 
 
 def build(twilio: TwilioConfig | None, smtp: SmtpConfig | None) -> Providers:

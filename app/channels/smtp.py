@@ -12,6 +12,7 @@ import aiosmtplib
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from app.channels.port import Capabilities, Health, Kind, Outcome, Outgoing, StillOurs
+from app.kernel.logs import redact
 
 log = logging.getLogger("muster.channels.smtp")
 
@@ -161,7 +162,7 @@ class SmtpEmail:
 
 
 def _refusal(error: SMTPResponseException) -> Outcome:
-    reason = " ".join(str(error.message).split())[:200]
+    reason = redact(" ".join(str(error.message).split()))[:200]
     if 500 <= error.code < 600:
         return Outcome(Kind.REJECTED, error_code=error.code, reason=reason)
     if 400 <= error.code < 500:

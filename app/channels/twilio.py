@@ -19,6 +19,7 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from app.channels.port import Capabilities, Health, Kind, Listed, Outcome, Outgoing, ProviderDown, StillOurs
+from app.kernel.logs import redact
 
 log = logging.getLogger("muster.channels.twilio")
 
@@ -211,7 +212,7 @@ def read_refusal(status: object, code: object, message: str) -> Outcome:
         log.error("the provider refuses our account (HTTP %s, code %s): check its SID, token and state", status, code)
         return Outcome(Kind.LATER, error_code=code, reason="the provider refuses our account", down=True)
     if status >= 400:
-        return Outcome(Kind.REJECTED, error_code=code or status, reason=" ".join(message.split())[:200])
+        return Outcome(Kind.REJECTED, error_code=code or status, reason=redact(" ".join(message.split()))[:200])
     return Outcome(Kind.UNKNOWN, error_code=code, reason=f"the provider answered {status}")
 
 

@@ -124,6 +124,10 @@ async def replace_earlier(
         UPDATE delivery d SET cancelled_at = :now, cancel_reason = 'superseded', next_rung = NULL, next_step_at = NULL
         WHERE d.incident_id = :incident AND d.bulletin_id <> :bulletin AND d.cancelled_at IS NULL
           AND d.response IS NULL
+          -- Whom nothing could reach, nothing is replaced for: they stay, with their reason.
+          AND (d.next_rung IS NOT NULL OR EXISTS (
+            SELECT FROM attempt a WHERE a.delivery_id = d.id
+              AND a.state NOT IN ('rejected', 'suppressed', 'undelivered', 'failed', 'cancelled_there', 'absent')))
           AND (:everybody OR EXISTS (
             SELECT FROM delivery n WHERE n.bulletin_id = :bulletin AND n.person_id = d.person_id))
         """,

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 import pytest_asyncio
+from twilio.request_validator import RequestValidator
 
 from app.access import service as access
-from app.channels.twilio import Signatures
+from app.board.stream import Hub
 from app.kernel.db import Database
 from app.kernel.jobs import Jobs, make_app
 from app.kernel.postgres import create_database, drop_database
+from app.main import create_app
 from tests.api.company import check_problem, post_webhook, raw
-from tests.api.test_roles import OPEN, SIGNED, TABLE
+from tests.api.test_roles import OPEN, TABLE
 from tests.stack import ACCOUNT, AUTH_TOKEN, Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -47,7 +48,7 @@ def filled(template: str, key: str) -> tuple[str, str]:
     return method, path.replace("{request_id}", "1").removeprefix("/api/v1")
 
 
-@pytest.mark.parametrize("template", [path for path in BODIES if path not in NO_BODY])
+@pytest.mark.parametrize("route", [path for path in BODIES if path not in NO_BODY])
 @pytest.mark.parametrize(
     "content",
     [
@@ -60,19 +61,17 @@ def filled(template: str, key: str) -> tuple[str, str]:
         pytest.param(b'{"status": ' + b"9" * 5_000 + b"}", id="a number of 5,000 digits"),
     ],
 )
-async def test_a_body_that_is_no_json_is_a_bad_request(muster: Stack, key: str, template: str, content: bytes) -> None:
-    method, path = filled(template, key)
+async def test_a_body_that_is_no_json_is_a_bad_request(muster: Stack, key: str, route: str, content: bytes) -> None:
+    method, path = filled(route, key)
     answer = await raw(muster, method, path, content)
     check_problem(answer)
     assert answer.status_code in (400, 422), answer.text
 
 
-@pytest.mark.parametrize("template", [path for path in BODIES if path not in NO_BODY])
+@pytest.mark.parametrize("route", [path for path in BODIES if path not in NO_BODY])
 @pytest.mark.parametrize("content", [b"[]", b'"text"', b"7", b"true", b'[{"a": 1}]'])
-async def test_a_body_that_is_no_object_needs_correcting(
-    muster: Stack, key: str, template: str, content: bytes
-) -> None:
-    method, path = filled(template, key)
+async def test_a_body_that_is_no_object_needs_correcting(muster: Stack, key: str, route: str, content: bytes) -> None:
+    method, path = filled(route, key)
     answer = check_problem(await raw(muster, method, path, content), 422)
     assert answer["errors"]
 
@@ -104,10 +103,10 @@ FIELDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("template", FIELDS)
-async def test_no_value_in_any_field_breaks_anything(muster: Stack, key: str, template: str) -> None:
-    method, path = filled(template, key)
-    for field in FIELDS[template]:
+@pytest.mark.parametrize("route", FIELDS)
+async def test_no_value_in_any_field_breaks_anything(muster: Stack, key: str, route: str) -> None:
+    method, path = filled(route, key)
+    for field in FIELDS[route]:
         for name, value in VALUES.items():
             # json.dumps keeps a lone surrogate as its escape, as a careless program would send it.
             answer = await raw(muster, method, path, json.dumps({field: value}).encode())
@@ -116,10 +115,10 @@ async def test_no_value_in_any_field_breaks_anything(muster: Stack, key: str, te
                 check_problem(answer)
 
 
-@pytest.mark.parametrize("template", FIELDS)
+@pytest.mark.parametrize("route", FIELDS)
 @pytest.mark.parametrize("name", ["NUL", "a lone surrogate", "control characters", "a long text"])
-async def test_no_name_of_a_field_breaks_anything(muster: Stack, key: str, template: str, name: str) -> None:
-    method, path = filled(template, key)
+async def test_no_name_of_a_field_breaks_anything(muster: Stack, key: str, route: str, name: str) -> None:
+    method, path = filled(route, key)
     for body in ({VALUES[name]: 1}, {"facts": {VALUES[name]: 1}}):
         answer = await raw(muster, method, path, json.dumps(body).encode())
         assert check_problem(answer)["errors"]
@@ -174,24 +173,36 @@ async def test_people_come_as_csv_and_as_nothing_else(muster: Stack) -> None:
         check_problem(answer, 422, field)
 
 
-async def test_a_body_over_the_limit_is_refused_before_it_is_read(muster: Stack, key: str) -> None:
-    async def endless() -> AsyncIterator[bytes]:
-        yield b'{"title": "'
-        for _ in range(40):
-            yield b"x" * 50_000
-
+async def test_a_body_over_the_limit_is_refused(muster: Stack, key: str) -> None:
     big = b'{"title": "' + b"x" * 1_100_000 + b'"}'
-    for content in (big, endless()):
-        for path in ("/api/v1/incidents", f"/api/v1/incidents/{key}/bulletins", "/webhooks/twilio/inbound"):
-            if not isinstance(content, bytes):
-                content = endless()
-            try:
-                answer = await muster.api.post(path, content=content, headers={"Content-Type": "application/json"})
-            except (httpx2.WriteError, httpx2.RemoteProtocolError, httpx2.ReadError):
-                continue  # the server closed while we were still writing
-            check_problem(answer, 413)
-    # The next request on the same connections is answered as ever.
+    for path in ("/api/v1/incidents", f"/api/v1/incidents/{key}/bulletins", "/webhooks/twilio/inbound"):
+        answer = await muster.api.post(path, content=big, headers={"Content-Type": "application/json"})
+        assert "1,000,000" in check_problem(answer, 413)["detail"]
+    # The next request is answered as ever; and an import may be larger.
     assert (await muster.call("GET", f"/incidents/{key}"))["status"] == "declared"
+    people = b"id,name,department\n" + b"\n" * 1_100_000
+    answer = await muster.api.post(
+        "/api/v1/people/imports", content=people, headers={"Content-Type": "text/csv"}, params={"dry_run": True}
+    )
+    assert answer.status_code != 413
+
+
+async def test_a_body_without_a_length_is_refused_once_it_is_too_long(muster: Stack) -> None:
+    host, port = muster.base_url.removeprefix("http://").split(":")
+    token = muster.api.headers["authorization"].encode()
+    for path in (b"/api/v1/incidents", b"/webhooks/twilio/inbound"):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nAuthorization: " + token + b"\r\n"
+            b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        for _ in range(21):
+            writer.write(b"C350\r\n" + b"x" * 50_000 + b"\r\n")
+        await writer.drain()
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        assert head.split()[1] == b"413", head
+        assert b"application/problem+json" in head
+        writer.close()
 
 
 async def test_a_length_that_is_a_lie_or_no_number_is_no_way_around_the_limit(muster: Stack) -> None:
@@ -295,7 +306,7 @@ async def test_an_unknown_review_format_is_refused_and_one_to_come_is_501(muster
         assert answer.headers["content-type"].startswith(kind)
         assert answer.content
     answer = await muster.api.get(path)
-    assert answer.json()["incident"]["key"] == key
+    assert key in answer.text
 
 
 async def test_errors_on_pages_are_pages_and_elsewhere_problems(muster: Stack) -> None:
@@ -363,6 +374,10 @@ async def test_without_the_database_the_process_lives_and_is_not_ready(without_d
     assert "muster_ready 0.0" in metrics.text
 
 
-async def test_without_a_provider_no_webhook_is_believed(muster: Stack, tmp_path: Path) -> None:
-    assert Signatures(ACCOUNT, AUTH_TOKEN).valid("http://x/", {"AccountSid": ACCOUNT}, None) is False
-    assert sorted(SIGNED)
+async def test_without_a_provider_no_webhook_is_believed(muster: Stack) -> None:
+    app = create_app(muster.house, Hub(muster.house.db.url), signatures=None)
+    form = {"AccountSid": ACCOUNT, "MessageSid": "SM1", "From": "+12065550141", "Body": "1"}
+    url = f"{muster.base_url}/webhooks/twilio/inbound"
+    signed = {"X-Twilio-Signature": str(RequestValidator(AUTH_TOKEN).compute_signature(url, form))}
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=muster.base_url) as client:
+        check_problem(await client.post("/webhooks/twilio/inbound", data=form, headers=signed), 403)

@@ -125,7 +125,6 @@ async def test_a_worker_that_lost_its_lease_sends_nothing(look: int) -> None:
         outcome = await provider.send(a_message(text="secret words"), lost_after(look))
         assert outcome.kind is Kind.FENCED
         assert b"secret" not in wire.heard
-        assert bool(wire.heard) == bool(look)
         # The next one finds the way open.
         assert (await provider.send(a_message(), ours)).kind is Kind.ACCEPTED
 

@@ -49,9 +49,11 @@ class Wire:
 async def talking(talk: Talk) -> AsyncIterator[Wire]:
     """A server whose side of each conversation is `talk`; the connection is cut when it returns."""
     wire = Wire()
+    under_way: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wire.calls += 1
+        under_way.add(writer)
         listening = asyncio.StreamReader()
 
         async def listen() -> None:
@@ -70,6 +72,7 @@ async def talking(talk: Talk) -> AsyncIterator[Wire]:
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                 await copying
             writer.transport.abort()
+            under_way.discard(writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     wire.port = server.sockets[0].getsockname()[1]
@@ -77,12 +80,17 @@ async def talking(talk: Talk) -> AsyncIterator[Wire]:
         yield wire
     finally:
         server.close()
+        for writer in under_way:
+            writer.transport.abort()
+        while under_way:  # noqa: ASYNC110 - a conversation ends when it notices that its connection is gone
+            await asyncio.sleep(0.01)
 
 
 async def a_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """Reads one HTTP request: headers, body."""
     head = await reader.readuntil(b"\r\n\r\n")
-    length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+    lines = head.lower().split(b"\r\n")
+    length = next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length")), 0)
     return head, await reader.readexactly(length)
 
 
@@ -117,4 +125,4 @@ async def cut_in_the_answer(reader: asyncio.StreamReader, writer: asyncio.Stream
 
 async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await a_request(reader)
-    await asyncio.sleep(60)
+    await reader.read()  # until the client gives up

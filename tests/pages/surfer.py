@@ -52,6 +52,10 @@ class Form:
                     control.value = wanted[0]
 
 
+INLINE = frozenset({"a", "b", "strong", "span", "time", "q", "em", "option"})
+"""Elements that do not part words."""
+
+
 class _Reader(HTMLParser):
     def __init__(self, url: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -71,6 +75,8 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value if value is not None else "" for name, value in attrs}
         self._tag = tag
+        if tag not in INLINE:
+            self.words.append(" ")
         if tag == "form":
             self._form = Form(urljoin(self.url, given.get("action", "")), given.get("method", "get").lower())
             self.forms.append(self._form)
@@ -100,6 +106,8 @@ class _Reader(HTMLParser):
             self._form.controls.append(self._area)
 
     def handle_endtag(self, tag: str) -> None:
+        if tag not in INLINE:
+            self.words.append(" ")
         if tag == "form":
             self._form = None
         elif tag == "button":
@@ -144,7 +152,7 @@ class Page:
         reader.feed(self.html)
         reader.close()
         self.forms, self.links, self.title = reader.forms, reader.links, reader.title
-        self.text = " ".join(" ".join(reader.words).split())
+        self.text = " ".join("".join(reader.words).split())
 
     @property
     def path(self) -> str:
