@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,13 +35,16 @@ SHEET = 2000
 
 
 @router.get("/incidents/{key}/people")
-async def people(key: Text, request: Request, house: HouseDep, visit: Reading) -> HTMLResponse:
-    return await _page(request, house, visit, key, Filters.of_request(request))
+async def people(
+    key: Text, request: Request, house: HouseDep, visit: Reading, done: Annotated[Text, Query(max_length=20)] = ""
+) -> HTMLResponse:
+    filters = Filters.of_request(request)
+    return await _page(request, house, visit, key, filters, message=page_view.DONE.get(done, ""))
 
 
 async def _page(
     request: Request, house: House, visit: Visit, key: str, filters: Filters,
-    *, refusal: MusterError | None = None, form: Form | None = None, about: str = "",
+    *, message: str = "", refusal: MusterError | None = None, form: Form | None = None, about: str = "",
 ) -> HTMLResponse:  # fmt: skip
     async with house.db.begin() as session:
         incident = await incidents.get(session, key)
@@ -63,6 +66,7 @@ async def _page(
         listed=page_view.how_many(board, visit.actor.department or filters.department, filters),
         departments=[{"name": name} for name in board["by_department"]],
         here="people",
+        message=message,
         refusal=refusal,
         errors={entry.field: entry.message for entry in refusal.errors} if refusal else {},
         form=form or Form(),
@@ -97,9 +101,9 @@ async def answer(
             raise
         return await _page(request, house, posted.visit, key, filters, refusal=error, form=form, about=person_id)
     query = filters.query(after=filters.after)
-    if form.text("here") == "people":
-        return see(f"/incidents/{key}/people{query}")
-    return see(f"/incidents/{key}{query}{'&' if len(query) > 1 else ''}done=answered#part-people")
+    here = "/people" if form.text("here") == "people" else ""
+    end = "" if here else "#part-people"
+    return see(f"/incidents/{key}{here}{query}{'&' if len(query) > 1 else ''}done=answered{end}")
 
 
 @router.get("/incidents/{key}/call-sheet")

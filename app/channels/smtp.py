@@ -167,7 +167,8 @@ def _refusal(error: SMTPResponseException) -> Outcome:
         return Outcome(Kind.REJECTED, error_code=error.code, reason=reason)
     if 400 <= error.code < 500:
         return Outcome(Kind.LATER, error_code=error.code, reason=reason, retry_after=5.0)
-    return Outcome(Kind.UNKNOWN, error_code=error.code, reason=reason)
+    # Nothing that SMTP knows (aiosmtplib gives -1 for what is no answer at all).
+    return Outcome(Kind.UNKNOWN, error_code=max(error.code, 0) or None, reason=reason)
 
 
 async def _reset(client: SMTP) -> None:

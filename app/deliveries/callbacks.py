@@ -102,7 +102,19 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
     now = house.clock.now()
     locked = await repository.lock_attempts(session, [entry.attempt_id for entry in received])
     attempts: dict[int, RowMapping] = {entry["id"]: entry for entry in locked}
-    fitting = [entry for entry in received if _fits(attempts.get(entry.attempt_id), entry)]
+    owners = {
+        entry["provider_message_id"]: entry["id"]
+        for entry in await rows(
+            session,
+            "SELECT id, provider_message_id FROM attempt WHERE provider_message_id = ANY(:sids)",
+            {"sids": [entry.provider_message_id for entry in received]},
+        )
+    }
+    fitting = [
+        one
+        for one in received
+        if _fits(attempts.get(one.attempt_id), one, owners.setdefault(one.provider_message_id, one.attempt_id))
+    ]
     if not fitting:
         return
     added = await rows(
@@ -162,10 +174,11 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
     await repository.tell_boards(session, list(touched))
 
 
-def _fits(attempt: RowMapping | None, received: Received) -> bool:
+def _fits(attempt: RowMapping | None, received: Received, owner: int) -> bool:
+    """`owner` is the attempt that the message id belongs to, or this one while it belongs to none."""
     if attempt is None:
         return False
-    if attempt["provider_message_id"] not in (None, received.provider_message_id):
+    if attempt["provider_message_id"] not in (None, received.provider_message_id) or owner != received.attempt_id:
         log.error("attempt %s: a callback names another message than the one accepted", received.attempt_id)
         return False
     return True

@@ -77,18 +77,22 @@ class Control:
         return body
 
     async def stats(self, request: Request) -> Response:
-        """Counts since the journal began. `duplicates`: accepted more than once to one number, by staff link or words.
+        """Counts since the journal began.
 
-        `duplicates_delivered` counts only copies that reached the phone: a second try after a failure is none.
+        `duplicates`: copies that one number may get twice, by staff link or words; a second try after the first has
+        failed counts as one of `tries_after_failure` instead. `duplicates_delivered`: copies that did reach the phone.
         """
         world, counts = self.world, self.world.counts
         reached: dict[tuple[str, str], int] = {}
+        alive: dict[tuple[str, str], int] = {}
         pending = 0
         for message in world.listing:
             if message.direction != "outbound-api":
                 continue
+            key = (message.to, world.copy_key(message.text))
+            if message.status not in ("failed", "undelivered", "canceled"):
+                alive[key] = alive.get(key, 0) + 1
             if message.status == "delivered":
-                key = (message.to, world.copy_key(message.text))
                 reached[key] = reached.get(key, 0) + 1
             if message.plan is not None and message.callback:
                 pending += len(message.plan.receipts) - len(message.receipts)
@@ -98,7 +102,8 @@ class Control:
                 "auto": world.config.auto,
                 "accepted": counts["accepted"],
                 "distinct": len(world.copies),
-                "duplicates": counts["accepted"] - len(world.copies),
+                "duplicates": sum(alive.values()) - len(alive),
+                "tries_after_failure": counts["accepted"] - len(world.copies) - (sum(alive.values()) - len(alive)),
                 "duplicates_delivered": sum(reached.values()) - len(reached),
                 "refused": {str(code): count for code, count in sorted(world.refusals.items())},
                 "inbound": counts["inbound"],

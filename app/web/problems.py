@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from app.kernel.errors import ALL_ERRORS, BadRequest, FieldError, Invalid, MusterError, Unavailable
+from app.kernel.errors import ALL_ERRORS, BadRequest, FieldError, Invalid, MusterError, Unavailable, UnsupportedMedia
 
 log = logging.getLogger("muster.web")
 
@@ -64,25 +65,53 @@ def problem(error: MusterError) -> JSONResponse:
     return JSONResponse(body, error.status, headers, MEDIA_TYPE)
 
 
-def validation_problem(error: RequestValidationError) -> MusterError:
-    """FastAPI's own validation as ours: unreadable JSON is 400, everything else names its fields."""
+def validation_problem(error: RequestValidationError, content_type: str = "") -> MusterError:
+    """FastAPI's own validation as ours: unreadable JSON is 400, another content type 415, the rest names its fields."""
     fields = []
     for entry in error.errors():
         if entry["type"] == "json_invalid":
-            return BadRequest("The body is not JSON. Send an object as application/json.")
+            return BadRequest(NOT_JSON)
         path = [str(part) for part in entry["loc"]]
+        kind = content_type.partition(";")[0].strip().lower()
+        if path == ["body"] and entry["type"] != "missing" and kind and not kind.endswith(("/json", "+json")):
+            return UnsupportedMedia(f"Send the body as application/json, not as {kind[:100]}.")
         if path and path[0] in ("body", "query", "path", "header") and len(path) > 1:
             path = path[1:]
         fields.append(FieldError(".".join(path), _plain(entry)))
     return Invalid("The input needs correcting.", fields)
 
 
+NOT_JSON = "The body is not JSON. Send an object as application/json."
+
+_PLAIN = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here; remove it",
+    "model_attributes_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "list_type": "must be a list",
+    "string_type": "must be text in quotes",
+    "string_unicode": "holds characters that are no text; send plain Unicode",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "is too large a number",
+    "string_too_long": "is too long; use at most {max_length} characters",
+    "too_long": "holds too many entries; give at most {max_length}",
+    "less_than_equal": "is too large; use at most {le}",
+    "greater_than_equal": "is too small; use at least {ge}",
+    "timezone_aware": "needs its offset, such as 2026-03-02T03:05:00Z",
+}
+"""What the checks of shape say, in plain words that name what would be right."""
+
+
 def _plain(entry: dict[str, Any]) -> str:
-    kind = entry["type"]
-    if kind == "missing":
-        return "is required"
-    if kind == "extra_forbidden":
-        return "is not known here; remove it"
+    kind = str(entry["type"])
+    if kind in _PLAIN:
+        return _PLAIN[kind].format_map(entry.get("ctx") or {})
+    if kind.startswith("datetime"):
+        return "is not a time; write it with its offset, such as 2026-03-02T03:05:00Z"
     return str(entry["msg"]).removeprefix("Value error, ")
 
 
@@ -123,7 +152,7 @@ def install(app: FastAPI) -> None:
 
     async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return answer(request, validation_problem(error))
+        return answer(request, validation_problem(error, request.headers.get("content-type", "")))
 
     def answer(request: Request, error: MusterError) -> Response:
         page = getattr(app.state, "error_page", None)
@@ -138,6 +167,8 @@ def install(app: FastAPI) -> None:
         response = answer(request, known)
         for name, value in (error.headers or {}).items():
             response.headers[name] = value
+        if error.status_code == 405 and (allowed := _allowed(app, request.url.path)):
+            response.headers["Allow"] = allowed
         return response
 
     app.add_exception_handler(MusterError, on_error)
@@ -159,13 +190,25 @@ def wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") or path.startswith("/a/")
 
 
+def _allowed(app: FastAPI, path: str) -> str:
+    """Every method that a path takes: the router alone names those of the first route that fits."""
+    methods: set[str] = set()
+    for template, operations in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(template)), path):
+            methods |= {name.upper() for name in operations}
+    return ", ".join(sorted(methods))
+
+
 def _from_status(error: HTTPException) -> MusterError:
+    if error.status_code == 400 and "parsing the body" in str(error.detail):
+        return BadRequest(NOT_JSON)
     for kind in ALL_ERRORS:
         if kind.status == error.status_code:
             detail = "There is nothing at this address." if error.status_code == 404 else str(error.detail)
             return kind(detail)
     found = type("HttpProblem", (MusterError,), {"status": error.status_code, "kind": "http", "title": error.detail})
-    made: MusterError = found(f"{error.detail}.")
+    detail = "This address does not take that method." if error.status_code == 405 else f"{error.detail}."
+    made: MusterError = found(detail)
     return made
 
 

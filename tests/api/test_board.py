@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from app.kernel.postgres import create_database, drop_database
-from tests.api.company import ACTIVE, MOBILES, STATUSES, Events, check_problem, code_of
+from tests.api.company import ACTIVE, CSV, MOBILES, STATUSES, Events, check_problem, code_of
 from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -237,8 +237,6 @@ async def answered(muster: Stack) -> str:
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def quiet(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """An installation without a worker: whatever is sent stays queued."""
-    from tests.api.company import CSV
-
     name = f"t_{uuid.uuid4().hex[:12]}"
     url = create_database(server_url, name, template=template)
     async with stack(url, tmp_path_factory.mktemp("quiet"), worker=False) as running:
@@ -299,7 +297,8 @@ async def test_events_bring_the_timeline_from_the_start_and_every_change_of_the_
             assert event_id == str(entry["seq"])
         await muster.call("POST", f"/incidents/{key}/bulletins/{number}/send", {}, status=202)
         await on_behalf(muster, key, "S4")
-        seen, boards = [], []
+        seen: list[str] = []
+        boards: list[dict[str, Any]] = []
         while not (boards and boards[-1]["counts"]["acknowledged"] == 1):
             name, event_id, data = await stream.next()
             if name == "board":

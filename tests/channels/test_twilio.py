@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
 import httpx2
 import pytest
+import pytest_asyncio
 
 from app.channels.port import Kind, ProviderDown, Records
 from app.channels.twilio import TEMPORARY_CODES, TwilioSms, read_refusal
@@ -39,13 +39,22 @@ def problem(status: int, code: object) -> str:
     return json.dumps({"type": "about:blank", "title": "No", "status": status, "code": code, "detail": "Not so."})
 
 
-@contextlib.asynccontextmanager
-async def twilio(port: int, sender: str = SENDER) -> AsyncIterator[TwilioSms]:
-    provider = TwilioSms(ACCOUNT, AUTH_TOKEN, sender, f"http://127.0.0.1:{port}")
-    try:
-        yield provider
-    finally:
-        await provider.close()
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def twilio() -> AsyncIterator[Callable[..., TwilioSms]]:
+    """The provider, aimed at a port. One for all tests: making one reads certificates, which takes a while."""
+    provider = TwilioSms(ACCOUNT, AUTH_TOKEN, SENDER, "http://127.0.0.1:1")
+
+    def aimed(port: int, *, sender: str = SENDER, read: float = 15.0) -> TwilioSms:
+        provider.client.api.base_url = f"http://127.0.0.1:{port}"
+        provider.sender = sender
+        provider.transport.client.timeout = httpx2.Timeout(5.0, read=read)
+        return provider
+
+    yield aimed
+    await provider.close()
+
+
+Aim = Callable[..., TwilioSms]
 
 
 HTML = "<html>Bad gateway</html>"
@@ -87,26 +96,26 @@ CASES: list[tuple[str, Talk, Kind, int | None, bool]] = [
 
 
 @pytest.mark.parametrize(("talk", "kind", "code", "down"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
-async def test_what_an_answer_proves(talk: Talk, kind: Kind, code: int | None, down: bool) -> None:
-    async with talking(talk) as wire, twilio(wire.port) as provider:
-        provider.transport.client.timeout = httpx2.Timeout(5.0, read=0.5)
-        outcome = await provider.send(a_message(), ours)
+async def test_what_an_answer_proves(
+    twilio: Aim, talk: Talk, kind: Kind, code: int | None, down: bool
+) -> None:
+    async with talking(talk) as wire:
+        outcome = await twilio(wire.port, read=0.5).send(a_message(), ours)
     assert (outcome.kind, outcome.error_code, outcome.down) == (kind, code, down)
     assert (outcome.provider_message_id == "SM1") == (kind is Kind.ACCEPTED)
     assert outcome.reason or kind is Kind.ACCEPTED
     assert wire.calls == 1
 
 
-async def test_nobody_listens() -> None:
-    async with twilio(free_port()) as provider:
-        outcome = await provider.send(a_message(), ours)
+async def test_nobody_listens(twilio: Aim) -> None:
+    outcome = await twilio(free_port()).send(a_message(), ours)
     assert (outcome.kind, outcome.down) == (Kind.LATER, True)
 
 
-async def test_a_cut_before_anything_was_read_is_not_taken_for_nothing_sent() -> None:
+async def test_a_cut_before_anything_was_read_is_not_taken_for_nothing_sent(twilio: Aim) -> None:
     """The bytes may have left: how far they came is not ours to know."""
-    async with talking(cut_at_once) as wire, twilio(wire.port) as provider:
-        outcome = await provider.send(a_message(), ours)
+    async with talking(cut_at_once) as wire:
+        outcome = await twilio(wire.port).send(a_message(), ours)
     assert (outcome.kind, outcome.down) == (Kind.UNKNOWN, True)
 
 
@@ -119,9 +128,10 @@ def test_temporary_refusals_took_nothing(status: int, code: int) -> None:
 
 
 @pytest.mark.parametrize("look", [0, 1])
-async def test_a_worker_that_lost_its_lease_sends_nothing(look: int) -> None:
+async def test_a_worker_that_lost_its_lease_sends_nothing(twilio: Aim, look: int) -> None:
     """0: before the headers. 1: between the headers and the body, without which a request means nothing."""
-    async with talking(answers(201, '{"sid": "SM1"}')) as wire, twilio(wire.port) as provider:
+    async with talking(answers(201, '{"sid": "SM1"}')) as wire:
+        provider = twilio(wire.port)
         outcome = await provider.send(a_message(text="secret words"), lost_after(look))
         assert outcome.kind is Kind.FENCED
         assert b"secret" not in wire.heard
@@ -129,9 +139,9 @@ async def test_a_worker_that_lost_its_lease_sends_nothing(look: int) -> None:
         assert (await provider.send(a_message(), ours)).kind is Kind.ACCEPTED
 
 
-async def test_a_message_is_posted_as_twilio_wants_it() -> None:
-    async with talking(answers(201, '{"sid": "SM1"}')) as wire, twilio(wire.port) as provider:
-        await provider.send(a_message(text="Ärger & <Kasse> 100 % 🙂"), ours)
+async def test_a_message_is_posted_as_twilio_wants_it(twilio: Aim) -> None:
+    async with talking(answers(201, '{"sid": "SM1"}')) as wire:
+        await twilio(wire.port).send(a_message(text="Ärger & <Kasse> 100 % 🙂"), ours)
     head, _, body = bytes(wire.heard).partition(b"\r\n\r\n")
     assert head.startswith(f"POST /2010-04-01/Accounts/{ACCOUNT}/Messages.json HTTP/1.1".encode())
     assert b"authorization: basic" in head.lower()
@@ -142,10 +152,10 @@ async def test_a_message_is_posted_as_twilio_wants_it() -> None:
     }  # fmt: skip
 
 
-async def test_a_messaging_service_takes_the_place_of_the_number() -> None:
+async def test_a_messaging_service_takes_the_place_of_the_number(twilio: Aim) -> None:
     service = "MG" + "0" * 32
-    async with talking(answers(201, '{"sid": "SM1"}')) as wire, twilio(wire.port, service) as provider:
-        await provider.send(a_message(), ours)
+    async with talking(answers(201, '{"sid": "SM1"}')) as wire:
+        await twilio(wire.port, sender=service).send(a_message(), ours)
     form = parse_qs(bytes(wire.heard).partition(b"\r\n\r\n")[2].decode())
     assert form["MessagingServiceSid"] == [service]
     assert "From" not in form
@@ -155,21 +165,32 @@ async def test_surroundings_never_bend_the_address(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TWILIO_REGION", "ie1")
     monkeypatch.setenv("TWILIO_EDGE", "dublin")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    async with talking(answers(201, '{"sid": "SM1"}')) as wire, twilio(wire.port) as provider:
+    async with talking(answers(201, '{"sid": "SM1"}')) as wire:
+        provider = TwilioSms(ACCOUNT, AUTH_TOKEN, SENDER, f"http://127.0.0.1:{wire.port}")
         assert (await provider.send(a_message(), ours)).kind is Kind.ACCEPTED
+        await provider.close()
 
 
 # --- with the pretend carrier
 
 
-@pytest.fixture
-async def carrier(tmp_path: Path) -> AsyncIterator[Running]:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def simulator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     config = SimulatorConfig(
         http_port=0, smtp_port=0, account_sid=ACCOUNT, auth_token=AUTH_TOKEN, sender=SENDER,
-        inbound_url="http://127.0.0.1:9/webhooks/twilio/inbound", journal=tmp_path / "simulator.jsonl",
+        inbound_url="http://127.0.0.1:9/webhooks/twilio/inbound",
+        journal=tmp_path_factory.mktemp("carrier") / "simulator.jsonl",
     )  # fmt: skip
     async with running(config) as where:
         yield where
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def carrier(simulator: Running) -> Running:
+    """The pretend carrier, with nothing in it and no fault."""
+    await ask(simulator, "POST", "/simulator/reset")
+    await ask(simulator, "POST", "/simulator/faults", json={"receipts": "off"})
+    return simulator
 
 
 async def ask(where: Running, method: str, path: str, **more: Any) -> Any:
@@ -178,11 +199,11 @@ async def ask(where: Running, method: str, path: str, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("look", [0, 1])
-async def test_the_carrier_has_nothing_of_a_fenced_worker(carrier: Running, look: int) -> None:
-    async with twilio(carrier.http_port) as provider:
-        assert (await provider.send(a_message(), ours)).kind is Kind.ACCEPTED  # a connection that is kept open
-        assert (await provider.send(a_message(attempt=8), lost_after(look))).kind is Kind.FENCED
-        assert (await ask(carrier, "GET", "/simulator/stats"))["accepted"] == 1
+async def test_the_carrier_has_nothing_of_a_fenced_worker(twilio: Aim, carrier: Running, look: int) -> None:
+    provider = twilio(carrier.http_port)
+    assert (await provider.send(a_message(), ours)).kind is Kind.ACCEPTED  # a connection that is kept open
+    assert (await provider.send(a_message(attempt=8), lost_after(look))).kind is Kind.FENCED
+    assert (await ask(carrier, "GET", "/simulator/stats"))["accepted"] == 1
 
 
 @pytest.mark.parametrize(
@@ -192,45 +213,40 @@ async def test_the_carrier_has_nothing_of_a_fenced_worker(carrier: Running, look
         ("cut", Kind.UNKNOWN, 1), ("hang", Kind.UNKNOWN, 1), ("hang_before", Kind.UNKNOWN, 0),
     ],
 )  # fmt: skip
-async def test_unknown_means_just_that(carrier: Running, fault: str, kind: Kind, there: int) -> None:
+async def test_unknown_means_just_that(twilio: Aim, carrier: Running, fault: str, kind: Kind, there: int) -> None:
     """The same outcome whether the carrier has it or not; only its list tells."""
     await ask(carrier, "POST", "/simulator/faults", json={"http": fault})
-    async with twilio(carrier.http_port) as provider:
-        provider.transport.client.timeout = httpx2.Timeout(5.0, read=0.5)
-        assert (await provider.send(a_message(text="words of mine"), ours)).kind is kind
-        await ask(carrier, "POST", "/simulator/faults", json={"http": None})
-        listed = await provider.sent_to("+15002000006")
+    provider = twilio(carrier.http_port, read=0.5)
+    assert (await provider.send(a_message(text="words of mine"), ours)).kind is kind
+    await ask(carrier, "POST", "/simulator/faults", json={"http": None})
+    listed = await twilio(carrier.http_port).sent_to("+15002000006")
     assert [message.body for message in listed] == ["words of mine"] * there
     assert all(message.provider_message_id.startswith("SM") for message in listed)
 
 
-async def test_the_list_shows_more_than_a_page_of_a_shared_phone(carrier: Running) -> None:
-    async with twilio(carrier.http_port) as provider:
-        assert isinstance(provider, Records)
-        for n in range(70):
-            await provider.send(a_message(text=f"number {n}"), ours)
-        assert len(await provider.sent_to("+15002000006")) == 70
+async def test_the_list_shows_more_than_a_page_of_a_shared_phone(twilio: Aim, carrier: Running) -> None:
+    provider = twilio(carrier.http_port)
+    assert isinstance(provider, Records)
+    await asyncio.gather(*(provider.send(a_message(text=f"number {n}"), ours) for n in range(70)))
+    assert len(await provider.sent_to("+15002000006")) == 70
 
 
 @pytest.mark.parametrize("fault", [{"list": "500"}, {"http": "down"}])
-async def test_a_list_that_cannot_be_read_says_so(carrier: Running, fault: dict[str, str]) -> None:
+async def test_a_list_that_cannot_be_read_says_so(twilio: Aim, carrier: Running, fault: dict[str, str]) -> None:
     await ask(carrier, "POST", "/simulator/faults", json=fault)
-    async with twilio(carrier.http_port) as provider:
-        with pytest.raises(ProviderDown):
-            await provider.sent_to("+15002000006")
+    with pytest.raises(ProviderDown):
+        await twilio(carrier.http_port).sent_to("+15002000006")
 
 
-async def test_health_is_told_in_words_that_help(carrier: Running) -> None:
-    async with twilio(carrier.http_port) as provider:
-        assert (await provider.check()).ok
+async def test_health_is_told_in_words_that_help(twilio: Aim, carrier: Running) -> None:
+    assert (await twilio(carrier.http_port).check()).ok
     wrong = TwilioSms(ACCOUNT, "wrong", SENDER, carrier.url)
     health = await wrong.check()
     await wrong.close()
     assert not health.ok
     assert "auth token" in health.detail
-    async with twilio(free_port()) as provider:
-        assert "cannot be reached" in (await provider.check()).detail
-    async with talking(answers(200, HTML)) as wire, twilio(wire.port) as provider:
-        assert not (await provider.check()).ok
-    async with talking(answers(200, '{"sid": "AC1", "status": "suspended"}')) as wire, twilio(wire.port) as provider:
-        assert "suspended" in (await provider.check()).detail
+    assert "cannot be reached" in (await twilio(free_port()).check()).detail
+    async with talking(answers(200, HTML)) as wire:
+        assert not (await twilio(wire.port).check()).ok
+    async with talking(answers(200, '{"sid": "AC1", "status": "suspended"}')) as wire:
+        assert "suspended" in (await twilio(wire.port).check()).detail

@@ -122,7 +122,7 @@ async def test_a_forged_or_broken_callback_is_refused(the_desk: Desk, at_the_des
 async def test_a_late_receipt_shows_that_an_absent_text_went_out_after_all(
     the_desk: Desk, at_the_desk: Crew, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The list forgot it. The board must tell the truth, and the operator hears that a second text may have gone out."""
+    """The list forgot it. The board tells the truth, and the operator hears that a second text may have gone out."""
     person = a_person("4006")
     key, _ = await told(the_desk, at_the_desk, person)
     the_desk.clock.advance(seconds=2)

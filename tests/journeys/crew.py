@@ -16,17 +16,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from xml.etree import ElementTree
 
 import httpx2
 import psycopg
 import pytest
+import pytest_asyncio
 from twilio.request_validator import RequestValidator
 
 from app.access import service as access
 from app.board.stream import Hub
 from app.channels import registry
-from app.channels.port import Providers
-from app.channels.registry import SmtpConfig, TwilioConfig
+from app.channels.port import Providers, SmtpConfig, TwilioConfig
 from app.channels.twilio import Signatures
 from app.compose import Program
 from app.deliveries.dispatcher import Dispatcher
@@ -311,8 +312,6 @@ class Desk(Stack):
 
 def said(twiml: str) -> str:
     """The words of a TwiML answer; '' when it says nothing."""
-    from xml.etree import ElementTree  # noqa: PLC0415
-
     return "".join(message.text or "" for message in ElementTree.fromstring(twiml).findall("Message"))
 
 
@@ -388,8 +387,6 @@ async def faults(muster: Stack, **on: object) -> None:
 
 def shared_loop(items: list[pytest.Item], folder: Path, scope: str = "module") -> None:
     """Every test under `folder` runs on its module's loop, so that a running installation can outlive a test."""
-    import pytest_asyncio  # noqa: PLC0415
-
     for item in items:
         if item.path.is_relative_to(folder) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope=scope), append=False)
