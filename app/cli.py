@@ -52,11 +52,11 @@ class Failed(Exception):
 
 def with_program(work: Callable[[Program], Awaitable[T]], *, current: bool = True) -> T:
     """Runs `work` on the opened program. With `current`, an embedded database is brought up to date first."""
-
+    settings = load()  # before anything heavy: a mistake in them is said at once
     from app.compose import open_program
 
     async def inner() -> T:
-        async with open_program(load(), pool_size=4) as program:
+        async with open_program(settings, pool_size=4) as program:
             if current:
                 await _need_current(program.url, embedded=program.embedded is not None)
             return await work(program)
@@ -111,9 +111,9 @@ def demo() -> None:
 @cli.command()
 def web() -> None:
     """The web process. Start as many as you like, behind one public URL."""
+    settings = load()
     from app import main as web_program
 
-    settings = load()
     _prepare(settings)
     _run_loop(web_program.serve(settings))
 
@@ -121,9 +121,9 @@ def web() -> None:
 @cli.command()
 def worker() -> None:
     """A worker process. Start as many as you like."""
+    settings = load()
     from app import worker as worker_program
 
-    settings = load()
     _prepare(settings)
     _run_loop(worker_program.serve(settings))
 

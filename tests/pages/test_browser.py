@@ -1,0 +1,197 @@
+"""The pages in a real browser: as few presses as promised, live without reloading, and usable without scripts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+
+from app.access import service as access
+from app.access.pages import COOKIE
+from app.kernel.db import row
+from tests.stack import Stack, stack
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PHONE = (390, 844)
+SMALLEST = (240, 480)
+TOUCH = 44
+
+
+def _chromium() -> str | None:
+    fixed = Path("/usr/bin/chromium")
+    if fixed.exists():
+        return str(fixed)
+    return next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    executable = _chromium()
+    if executable is None:
+        pytest.skip("Chromium is not installed (Debian: apt install chromium); pages are not tried in a browser")
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield started
+        await started.close()
+
+
+@pytest.fixture
+async def muster(database_url: str, tmp_path: Path) -> AsyncIterator[Stack]:
+    async with stack(database_url, tmp_path) as running:
+        await running.import_people()
+        yield running
+
+
+async def _link(muster: Stack, role: str = "commander") -> str:
+    async with muster.house.db.begin() as session:
+        secret = await access.create_sign_in(session, muster.house.clock, name="Dana Reyes", role=role)
+    return f"{muster.base_url}/sign-in/{secret}"
+
+
+async def _signed_in(muster: Stack, context: BrowserContext, role: str = "commander") -> Page:
+    link = await _link(muster, role)
+    async with muster.house.db.begin() as session:
+        secret = await access.sign_in(session, muster.house.clock, link.rpartition("/")[2])
+    await context.add_cookies([{"name": COOKIE, "value": secret, "url": muster.base_url}])
+    return await context.new_page()
+
+
+async def test_from_the_link_to_everybody_told_in_eight_presses(muster: Stack, browser: Browser) -> None:
+    page = await browser.new_page(viewport={"width": PHONE[0], "height": PHONE[1]})
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    await page.goto(await _link(muster))
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("link", name="Declare an incident").click()
+    await page.get_by_role("link", name=re.compile("Outage at a vendor")).click()
+    await page.get_by_role("link", name="Use the examples").click()
+    await page.get_by_role("button", name="Declare and write the first bulletin").click()
+    await page.get_by_role("button", name="See it as people will see it").click()
+    await expect(page.get_by_text("5 cannot be reached", exact=True)).to_be_visible()
+    await page.get_by_role("button", name="Approve").click()
+    await page.get_by_role("button", name=re.compile(r"Text 5\d\d people, email \d+")).click()
+    await expect(page.locator("#part-account .sentence")).to_contain_text("0 of 571 have answered.")
+    # The same page, not loaded again: the worker hands everything over meanwhile.
+    await expect(page.locator("#part-account .l-waiting")).to_contain_text(re.compile(r"5\d\d have it"), timeout=30_000)
+    assert complaints == []
+
+
+async def test_the_board_follows_without_disturbing_who_types(muster: Stack, browser: Browser) -> None:
+    key = await muster.declare()
+    await muster.send(key)
+    await muster.settled(key)
+    context = await browser.new_context()
+    page = await _signed_in(muster, context)
+    await page.goto(f"{muster.base_url}/incidents/{key}")
+    people = await muster.recipients(key, status="waiting")
+    first, second, third = (person["person_id"] for person in people[:3])
+
+    async def ring(who: str, response: str) -> None:
+        await muster.call(
+            "POST", f"/incidents/{key}/bulletins/1/recipients/{who}/acknowledgment",
+            {"response": response, "via": "phone", "note": "rang in"},
+        )  # fmt: skip
+
+    await page.locator(f"#s-{first}").click()
+    note = page.locator(f"#note-{first}")
+    await note.fill("asked at the d")
+    await ring(second, "need_help")
+    await expect(page.locator("#part-help")).to_contain_text("1 person needs help", timeout=3000)
+    await expect(page.locator("#part-account .sentence")).to_contain_text("1 needs help.")
+    await expect(note).to_have_value("asked at the d")
+    # The list waits while somebody writes in it.
+    await expect(page.locator(f"#p-{second}")).to_be_visible()
+    await page.locator(f"#s-{first}").click()
+    await expect(page.locator(f"#p-{second}")).to_have_count(0, timeout=3000)
+    await page.get_by_text("The numbers as a table").click()
+    await ring(third, "ok")
+    await expect(page.locator("#part-account .sentence")).to_contain_text("2 of 571 have answered.", timeout=3000)
+    await expect(page.locator("#curve-table")).to_have_attribute("open", "")
+    # Taking it is a form of its own inside a part that is replaced: it still works.
+    await page.get_by_role("button", name=re.compile("Take it")).click()
+    await expect(page.locator("#part-help")).to_contain_text("You have it")
+    await context.close()
+
+
+async def test_ticking_sites_counts_again_by_itself(muster: Stack, browser: Browser) -> None:
+    context = await browser.new_context()
+    page = await _signed_in(muster, context)
+    await page.goto(f"{muster.base_url}/declare/global-vendor-outage")
+    await expect(page.locator("#told")).to_contain_text("571 people")
+    await page.get_by_label("Paris").check()
+    await expect(page.locator("#told")).not_to_contain_text("571 people")
+    await context.close()
+
+
+async def test_everything_works_without_scripts(muster: Stack, browser: Browser) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    page = await _signed_in(muster, context)
+    await page.goto(f"{muster.base_url}/declare/payment-outage?examples=1")
+    await page.get_by_text("This is a drill.").click()
+    await page.get_by_role("button", name="Declare and write").click()
+    await page.get_by_role("button", name="See it").click()
+    await expect(page.locator("#aud-front_line + .seen .bubble")).to_contain_text("DRILL.")
+    await expect(page.locator("#aud-it + .seen .bubble")).to_be_hidden()
+    await page.get_by_text("IT", exact=True).first.click()
+    await expect(page.locator("#aud-it + .seen .bubble")).to_be_visible()
+    await page.get_by_role("button", name="Approve").click()
+    await page.get_by_role("button", name=re.compile("^Drill: text")).click()
+    await expect(page.get_by_text("This page does not update by itself here.")).to_be_visible()
+    await page.locator("summary", has_text="Answered in person").first.click()
+    form = page.locator("form.behalf").first
+    await form.get_by_label("OK").check()
+    await form.get_by_label("How do you know?").fill("met at the door")
+    await form.get_by_role("button").click()
+    await expect(page.get_by_text("The answer is recorded under your name.")).to_be_visible()
+    await context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nothing_is_cut_off_or_too_small_to_press(muster: Stack, browser: Browser, scheme: str) -> None:
+    key = await muster.declare(drill=True)
+    number = await muster.send(key)
+    draft = await muster.write(key, "identified", facts={"what_is_down": "x" * 60})
+    await muster.settled(key)
+    person = (await muster.recipients(key, status="waiting"))[0]["person_id"]
+    await muster.call(
+        "POST", f"/incidents/{key}/bulletins/1/recipients/{person}/acknowledgment",
+        {"response": "need_help", "via": "phone", "note": "rang in"},
+    )  # fmt: skip
+    async with muster.house.db.begin() as session:
+        found = await row(session, "SELECT min(id) AS id FROM delivery")
+    assert found
+    staff = f"/a/{muster.house.signer.link_token(found['id'])}"
+    at = f"/incidents/{key}"
+    for size, paths in (
+        (PHONE, ("/", "/declare", "/declare/payment-outage", at, f"{at}/bulletins/new", f"{at}/bulletins/{number}",
+                 f"{at}/bulletins/{draft}", f"{at}/people", f"{at}/timeline", f"{at}/reports", staff)),
+        (SMALLEST, (staff,)),
+        ((1280, 800), (at, f"{at}/call-sheet", f"{at}/bulletins/{draft}")),
+    ):  # fmt: skip
+        context = await browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if scheme == "dark" else "light"
+        )
+        page = await _signed_in(muster, context)
+        for path in paths:
+            await page.goto(muster.base_url + path)
+            wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, (path, size, wide)
+            small = await page.evaluate(_TOO_SMALL, TOUCH)
+            assert small == [], (path, size, small)
+        await context.close()
+
+
+_TOO_SMALL = """(least) => [...document.querySelectorAll("button, a.button, summary, select, input, textarea, label.choice")]
+  .filter((e) => e.type !== "hidden" && e.type !== "radio" && e.type !== "checkbox" && e.offsetParent)
+  .filter((e) => e.getBoundingClientRect().height < least - 0.5)
+  .map((e) => e.tagName + " " + e.textContent.trim().slice(0, 30) + " " + e.getBoundingClientRect().height)"""

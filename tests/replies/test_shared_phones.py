@@ -1,0 +1,114 @@
+"""One phone, several people: the code says who; a bare digit acknowledges nobody."""
+
+from __future__ import annotations
+
+from app.kernel.db import run
+from tests.journeys.crew import Crew, Desk, Person, a_number, a_person, adds_up
+
+
+def sharing(count: int, **more: str) -> list[Person]:
+    number = a_number()
+    return [a_person(mobile=number, email="", **more) for _ in range(count)]
+
+
+async def told(desk: Desk, crew: Crew, *people: Person, **more: object) -> str:
+    key = await crew.told(*people, **more)
+    await desk.hand_over()
+    desk.clock.advance(seconds=60)
+    return key
+
+
+async def test_reply_from_shared_phone_acknowledges_nobody(the_desk: Desk, at_the_desk: Crew) -> None:
+    people = sharing(3)
+    key = await told(the_desk, at_the_desk, *people)
+    assert len(await the_desk.texts(people[0].mobile)) == 3
+    for words in ("1", "ok", "need help", "3"):
+        assert "Several people share this phone" in await the_desk.text(people[0].mobile, words)
+    for person in people:
+        assert await the_desk.acts(key, person) == []
+    assert (await the_desk.board(key))["counts"]["waiting"] == 3
+
+
+async def test_the_code_says_who(the_desk: Desk, at_the_desk: Crew) -> None:
+    people = sharing(3)
+    key = await told(the_desk, at_the_desk, *people)
+    codes = [await the_desk.code(key, person) for person in people]
+    assert len(set(codes)) == 3
+    assert "2 need help" in await the_desk.text(people[0].mobile, f"2 {codes[1]}")
+    assert [await the_desk.acts(key, person) for person in people] == [[], [("need_help", False)], []]
+    adds_up(await the_desk.board(key))
+
+
+async def test_each_text_on_a_shared_phone_holds_its_own_code_and_link(the_desk: Desk, at_the_desk: Crew) -> None:
+    people = sharing(4)
+    key = await told(the_desk, at_the_desk, *people)
+    texts = {text["code"]: text["body"] for text in await the_desk.texts(people[0].mobile)}
+    for person in people:
+        delivery = await the_desk.delivery(key, person)
+        assert the_desk.house.link(delivery["id"]) in texts[delivery["code"]]
+
+
+async def test_words_from_a_shared_phone_come_from_somebody_at_this_number(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    people = sharing(2)
+    key = await told(the_desk, at_the_desk, *people)
+    answer = await the_desk.text(people[0].mobile, "tills 3 and 4 are down")
+    assert "with your code" in answer
+    (report,) = await the_desk.reports(key)
+    assert (report["person_id"], report["name"], report["text"]) == (
+        None, "somebody at this number", "tills 3 and 4 are down",
+    )  # fmt: skip
+    assert report["number"].endswith(people[0].mobile[-4:])
+    assert people[0].mobile not in report["number"]
+
+
+async def test_stop_from_a_shared_phone_concerns_everybody_on_it(the_desk: Desk, at_the_desk: Crew) -> None:
+    people = sharing(2)
+    key = await told(the_desk, at_the_desk, *people)
+    await the_desk.text(people[0].mobile, "STOP")
+    number = await the_desk.send(key, "identified")
+    for person in people:
+        entry = await at_the_desk.person(key, person, number)
+        assert (entry["status"], entry["attempts"]) == ("unreachable", [])
+        assert "opted out" in entry["reason"]
+    await the_desk.text(people[0].mobile, "START")
+
+
+async def test_a_phone_that_is_one_persons_own_and_the_others_second_is_shared(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    owner = a_person()
+    colleague = a_person(phone=owner.mobile)
+    key = await told(the_desk, at_the_desk, owner, colleague)
+    assert "Several people" in await the_desk.text(owner.mobile, "1")
+    assert "1 OK" in await the_desk.text(owner.mobile, f"1 {await the_desk.code(key, owner)}")
+    assert await the_desk.acts(key, colleague) == []
+    # From the own phone, which nobody shares, the digit is enough.
+    assert "3 cannot" in await the_desk.text(colleague.mobile, "3")
+
+
+async def test_once_all_but_one_have_left_the_phone_is_no_longer_shared(the_desk: Desk, at_the_desk: Crew) -> None:
+    stays, leaves = sharing(2)
+    key = await told(the_desk, at_the_desk, stays, leaves)
+    await at_the_desk.hire(Person(**{**vars(leaves), "active": False}))
+    assert "1 OK" in await the_desk.text(stays.mobile, "1")
+    assert await the_desk.acts(key, stays) == [("ok", False)]
+    assert await the_desk.acts(key, leaves) == []
+
+
+async def test_a_code_that_two_people_had_in_closed_incidents_is_asked_back(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    """Codes are unique while incidents are open. Later only the link says whose it is."""
+    people = sharing(2)
+    first = await told(the_desk, at_the_desk, people[0])
+    second = await told(the_desk, Crew(the_desk, at_the_desk.site), people[1])
+    code = await the_desk.code(first, people[0])
+    async with the_desk.house.db.begin() as session:
+        delivery = await the_desk.delivery(second, people[1])
+        await run(session, "UPDATE delivery SET code = :code WHERE id = :id", {"code": code, "id": delivery["id"]})
+    for key in (first, second):
+        await the_desk.call("PATCH", f"/incidents/{key}", {"status": "closed", "reason": "over"})
+    assert "Press the link" in await the_desk.text(people[0].mobile, f"1 {code}")
+    assert await the_desk.acts(first, people[0]) == await the_desk.acts(second, people[1]) == []
