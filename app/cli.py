@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import click
 import typer
 
 from app.kernel import logs
@@ -111,10 +110,13 @@ def demo() -> None:
 @cli.command()
 def web() -> None:
     """The web process. Start as many as you like, behind one public URL."""
-    settings = load()
-    from app import main as web_program
+    from app.up import refuse_taken_port
 
+    settings = load()
+    refuse_taken_port(settings)
     _prepare(settings)
+    from app import main as web_program  # heavy: after everything that can stop the start
+
     _run_loop(web_program.serve(settings))
 
 
@@ -122,9 +124,9 @@ def web() -> None:
 def worker() -> None:
     """A worker process. Start as many as you like."""
     settings = load()
-    from app import worker as worker_program
-
     _prepare(settings)
+    from app import worker as worker_program  # heavy: after everything that can stop the start
+
     _run_loop(worker_program.serve(settings))
 
 
@@ -201,7 +203,7 @@ def doctor(as_json: AsJson = False) -> None:
     async def work(program: Program) -> list[examination.Finding]:
         providers = make_providers(program.settings)
         try:
-            return await examination.examine(program.house, providers, program.url)
+            return await examination.examine(program.house, providers, program.url, silent=program.settings.silent)
         finally:
             await providers.close()
 
@@ -269,7 +271,8 @@ def people_import(
     from app.directory.importing import Report
 
     if country is not None and not (len(country) == 2 and country.isascii() and country.isalpha()):
-        raise click.UsageError(f"--country {country!r} is not a country; use an ISO code such as US or FR")
+        wrong = f"{country!r} is not a country; use an ISO code such as US or FR"
+        raise typer.BadParameter(wrong, param_hint="--country")
     if not file.is_file():
         raise Failed(f"{file} is not a file that can be read; name the CSV file")
 
@@ -422,7 +425,7 @@ def review_export(
 
 
 @audit_group.command("verify")
-def audit_verify() -> None:
+def audit_verify(as_json: AsJson = False) -> None:
     """Recompute the record's chains; exit code 1 and the first bad entry when one does not hold."""
     from app.kernel import audit
 
@@ -431,14 +434,17 @@ def audit_verify() -> None:
             return await audit.verify(session)
 
     bad = with_program(work)
-    if bad:
+    if bad and not as_json:
         raise Failed(bad)
-    typer.echo("Every entry of the record holds.")
+    show({"ok": bad is None, "first_bad": bad}, as_json, "Every entry of the record holds.")
+    if bad:
+        raise typer.Exit(1)
 
 
 def main() -> None:
     """Entry point: turns every known fault into one line."""
-    logs.set_up(level=logging.INFO if set(sys.argv[1:2]) & {"up", "demo", "web", "worker", "simulator"} else logging.WARNING)
+    stays = set(sys.argv[1:2]) & {"up", "demo", "web", "worker", "simulator"}
+    logs.set_up(level=logging.INFO if stays else logging.WARNING)
     sys.exit(run(cli))
 
 
@@ -447,15 +453,16 @@ def run(program: typer.Typer, arguments: list[str] | None = None) -> int:
     try:
         result = typer.main.get_command(program).main(args=arguments, prog_name="muster", standalone_mode=False)
         return int(result or 0)
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        return 2
-    except click.UsageError as error:
-        where = f" (see: {error.ctx.command_path} --help)" if error.ctx else ""
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":  # not exported by the package
+            typer.echo(error.format_message())
+            return 2
+        where = f" (see: {context.command_path} --help)" if context else ""
         return _fail(f"{error.format_message()}{where}", 2)
-    except click.exceptions.Exit as error:
-        return int(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except typer.Exit as error:
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
         return 130
     except (SettingsError, Failed) as error:
         return _fail(str(error))

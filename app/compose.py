@@ -48,9 +48,7 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, Embedded
 
 def make_house(settings: Settings, db: Database, jobs: Jobs, *, clock: Clock | None = None) -> House:
     """How this installation is set up. Channels are those that have a provider."""
-    channels = [
-        channel for channel, there in (("sms", settings.twilio), ("email", settings.smtp)) if there is not None
-    ]
+    channels = [channel for channel, there in (("sms", settings.twilio), ("email", settings.smtp)) if there is not None]
     return House(
         db=db,
         clock=clock or DatabaseClock(),

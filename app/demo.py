@@ -35,9 +35,7 @@ def play(settings: Settings) -> None:
         facts = {fact["name"]: fact["example"] for fact in playbook["facts"]}
         # Everybody, so that there is something to watch: without sites it concerns every site.
         facts.pop("sites", None)
-        incident = _ask(
-            client, "POST", "/api/v1/incidents", {"playbook": PLAYBOOK, "severity": "SEV1", "facts": facts}
-        )
+        incident = _ask(client, "POST", "/api/v1/incidents", {"playbook": PLAYBOOK, "severity": "SEV1", "facts": facts})
         bulletins = f"/api/v1/incidents/{incident['key']}/bulletins"
         bulletin = _ask(client, "POST", bulletins, {"stage": "investigating", "facts": {}})
         _ask(client, "POST", f"{bulletins}/{bulletin['number']}/approve", {"accept_warnings": True})

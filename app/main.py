@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-
 from collections.abc import AsyncIterator
 from importlib import metadata
 from pathlib import Path
@@ -40,7 +39,9 @@ STATIC = Path(__file__).parent / "web" / "static"
 CALIBRATE_SECONDS = 30.0
 
 
-def create_app(house: House, hub: Hub, *, signatures: twilio_webhooks.Signatures | None, max_body_bytes: int = 1_000_000) -> FastAPI:
+def create_app(
+    house: House, hub: Hub, *, signatures: twilio_webhooks.Signatures | None, max_body_bytes: int = 1_000_000
+) -> FastAPI:
     """The application on an opened house. Whoever calls starts and stops the hub."""
     app = FastAPI(
         title="Muster",
@@ -74,9 +75,7 @@ def create_app(house: House, hub: Hub, *, signatures: twilio_webhooks.Signatures
         app.include_router(pages, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     documentation.install(app)
-    app.add_middleware(
-        asgi.BodyLimit, limit=max_body_bytes, large={"/api/v1/people/imports": 64 * max_body_bytes}
-    )
+    app.add_middleware(asgi.BodyLimit, limit=max_body_bytes, large={"/api/v1/people/imports": 64 * max_body_bytes})
     app.add_middleware(asgi.SafeHeaders)
     problems.describe(app)
     return app
@@ -147,6 +146,3 @@ async def serve(settings: Settings) -> None:
         await server.serve()
     if not server.started:
         raise SystemExit(1)
-
-
-

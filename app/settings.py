@@ -19,6 +19,8 @@ SIMULATOR_ACCOUNT_SID = "AC" + "5" * 32
 SIMULATOR_SENDER = "+15005550006"
 SIMULATOR_EMAIL_SENDER = "muster@simulator.example"
 
+LEAST_SECRET = 16
+
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+")
 
@@ -99,28 +101,49 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not a time zone; use a name such as Europe/Paris or UTC") from error
         return value
 
+    @field_validator("max_body_bytes")
+    @classmethod
+    def _body(cls, value: int) -> int:
+        if value < 10_000:
+            raise ValueError(f"{value} is too small for a declaration; use at least 10000")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("postgresql://", "postgres://")):
-            raise ValueError("it is not a PostgreSQL address; use postgresql://user:password@host/name")
-        return value
+        if value is None:
+            return None
+        if value.startswith(("postgresql://", "postgres://")):
+            from sqlalchemy import make_url  # heavy, and only needed here
+            from sqlalchemy.exc import ArgumentError
+
+            try:
+                make_url(value)
+            except (ArgumentError, ValueError):
+                pass
+            else:
+                return value
+        raise ValueError("it is not a PostgreSQL address; use postgresql://user:password@host/name")
 
     @field_validator("base_url", "twilio_api_base_url", "heartbeat_url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # a port or an address that is none
+            usable = False
+        if not usable or parts.query or parts.fragment or re.search(r"\s", value):
             raise ValueError(f"{value!r} is not a web address; use https://host without query or fragment")
         return value.rstrip("/")
 
     @field_validator("secret_key")
     @classmethod
     def _secret(cls, value: str | None) -> str | None:
-        if value is not None and len(value) < 16:
-            raise ValueError("it is too short; use at least 16 random characters")
+        if value is not None and len(value.strip()) < LEAST_SECRET:
+            raise ValueError(f"it is too short; use at least {LEAST_SECRET} random characters")
         return value
 
     @field_validator("twilio_account_sid")
@@ -155,8 +178,8 @@ class Settings(BaseSettings):
     @classmethod
     def _smtp(cls, value: str | None) -> str | None:
         if value is not None:
-            parts = urlsplit(value)
             try:
+                parts = urlsplit(value)
                 usable = parts.scheme in ("smtp", "smtps") and parts.hostname and (parts.port is None or parts.port > 0)
             except ValueError:
                 usable = False
@@ -183,6 +206,16 @@ class Settings(BaseSettings):
         if self.sms_countries is None:
             return None
         return tuple(code.strip().upper() for code in self.sms_countries.split(",") if code.strip())
+
+    @property
+    def silent(self) -> list[str]:
+        """The settings for hearing of Muster's own trouble that are not set."""
+        ways = {
+            "MUSTER_ALARM_EMAIL": self.alarm_email,
+            "MUSTER_ALARM_SMS": self.alarm_sms,
+            "MUSTER_HEARTBEAT_URL": self.heartbeat_url,
+        }
+        return [name for name, value in ways.items() if not value]
 
     @property
     def public_url(self) -> str:
@@ -252,11 +285,17 @@ class Settings(BaseSettings):
                     pass
                 finally:
                     fresh.unlink()
-            return path.read_text(encoding="ascii").strip()
+            found = path.read_text(encoding="ascii", errors="replace").strip()
         except OSError as error:
             raise SettingsError(
                 f"MUSTER_DATA_DIR: {self.data_dir} cannot be written ({error.strerror}); use a folder that you own"
             ) from error
+        if len(found) < LEAST_SECRET or not found.isascii():
+            raise SettingsError(
+                f"MUSTER_DATA_DIR: {path} does not hold a key any more; put it back from a backup, or remove the file, "
+                "and then links that were sent before no longer open"
+            )
+        return found
 
     def check_whole(self) -> None:
         """Refuses what is partial or contradicts itself."""
@@ -273,9 +312,19 @@ class Settings(BaseSettings):
                 "MUSTER_SECRET_KEY: it is required with MUSTER_DATABASE_URL; set at least 16 random characters, the "
                 "same on every machine"
             )
-        for code in self.countries or ():
-            if not re.fullmatch(r"[A-Z]{2}", code):
-                raise SettingsError(f"MUSTER_SMS_COUNTRIES: {code!r} is not a country; use ISO codes such as US,CA,FR")
+        if self.countries is not None:
+            from phonenumbers import SUPPORTED_REGIONS  # heavy, and only needed here
+
+            # UK for GB would silently leave everybody there unreached.
+            for code in self.countries or ("",):
+                if code not in SUPPORTED_REGIONS:
+                    raise SettingsError(
+                        f"MUSTER_SMS_COUNTRIES: {code!r} is not a country; use ISO codes such as US,CA,GB"
+                    )
+        if "playbooks_dir" in self.model_fields_set and not self.playbooks_dir.is_dir():
+            raise SettingsError(
+                f"MUSTER_PLAYBOOKS_DIR: {self.playbooks_dir} is not there; name the folder with the playbooks"
+            )
         if self.time_scale != 1:
             hosts = [urlsplit(self.twilio.api_base_url).hostname or "" if self.twilio else "127.0.0.1"]
             hosts.append(self.smtp.host if self.smtp else "127.0.0.1")
@@ -290,8 +339,9 @@ def _whole(needed: dict[str, str | None], also: dict[str, str | None], purpose: 
     given = [name for name, value in (needed | also).items() if value]
     missing = [name for name, value in needed.items() if not value]
     if given and missing:
+        names = " and ".join(missing)
         raise SettingsError(
-            f"{missing[0]}: it is not set, but {given[0]} is; set {' and '.join(missing)} too {purpose}, or none of them"
+            f"{missing[0]}: it is not set, but {given[0]} is; set {names} too {purpose}, or none of them"
         )
 
 

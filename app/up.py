@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -36,6 +37,11 @@ def refuse_taken_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise SettingsError(
+                    f"MUSTER_HOST: {settings.host} is not an address of this machine; use 127.0.0.1 for this machine "
+                    "alone, or 0.0.0.0 for every network it is on"
+                ) from error
             raise SettingsError(
                 f"MUSTER_PORT: {settings.host}:{settings.port} cannot be used ({error.strerror}); "
                 "stop what holds it, or set another"

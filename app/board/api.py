@@ -78,9 +78,7 @@ async def events(
     return sse.streamed(_events(house, hub, credentials.credentials, incident["id"], key, after))
 
 
-async def _events(
-    house: House, hub: Hub, token: str, incident_id: int, key: str, after: int
-) -> AsyncIterator[bytes]:
+async def _events(house: House, hub: Hub, token: str, incident_id: int, key: str, after: int) -> AsyncIterator[bytes]:
     """The board whenever it changed, and each timeline entry once, from the one after `after`."""
     shown: dict[str, Any] | None = None
     async with hub.subscribe() as changed:

@@ -34,15 +34,14 @@ class Approve(Input):
 
 @router.post("", status_code=201, summary="Write the next bulletin", responses=problem_responses(400, 404, 409))
 async def draft(key: Text, body: Draft, actor: Drafter, session: SessionDep, house: HouseDep) -> dict[str, Any]:
-    return await service.draft(
-        session, house, actor, key, stage=body.stage, facts=body.facts, audiences=body.audiences
-    )
+    return await service.draft(session, house, actor, key, stage=body.stage, facts=body.facts, audiences=body.audiences)
 
 
 @router.get("", summary="The incident's bulletins", responses=problem_responses(404))
 async def bulletins(key: Text, actor: Reader, session: SessionDep, house: HouseDep) -> dict[str, Any]:
     incident = await incidents.get(session, key)
-    items = [await service.show(session, house, incident, b) for b in await service.of_incident(session, incident["id"])]
+    found = await service.of_incident(session, incident["id"])
+    items = [await service.show(session, house, incident, entry) for entry in found]
     return {"items": items, "next_cursor": None}
 
 

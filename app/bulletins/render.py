@@ -36,7 +36,8 @@ def email(*, subject: str, body: str, link: str, code: str, drill: bool) -> Mail
         (
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>',
             escape(subject),
-            '</title></head><body style="font:16px/1.5 sans-serif;color:#111;max-width:40em;margin:0 auto;padding:16px">',
+            '</title></head><body style="font:16px/1.5 sans-serif;color:#111;max-width:40em;margin:0 auto;',
+            'padding:16px">',
             marked.format(". This is an exercise.") if drill else "",
             *(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in paragraphs),
             f'<p><a href="{escape(link)}" style="display:inline-block;padding:14px 22px;background:#0b5cad;'

@@ -159,9 +159,7 @@ async def expected_recipients(
     return counts, unreachable
 
 
-async def told_recipients(
-    session: AsyncSession, bulletin_id: int
-) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
+async def told_recipients(session: AsyncSession, bulletin_id: int) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
     """The same for a sent bulletin, from its deliveries."""
     counts = await rows(
         session,

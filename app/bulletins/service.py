@@ -178,9 +178,7 @@ async def get(session: AsyncSession, incident_id: int, number: int, *, lock: boo
     return found
 
 
-async def show(
-    session: AsyncSession, house: House, incident: RowMapping, bulletin: RowMapping
-) -> dict[str, Any]:
+async def show(session: AsyncSession, house: House, incident: RowMapping, bulletin: RowMapping) -> dict[str, Any]:
     """The bulletin as the API shows it: what will be seen, by whom, and what speaks against it."""
     playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
     if bulletin["sent_at"] is None:
@@ -271,7 +269,10 @@ def approval_count(playbook: Playbook, severity: Severity, given_roles: Sequence
 async def approve(
     session: AsyncSession, house: House, actor: Actor, key: str, number: int, *, accept_warnings: bool
 ) -> dict[str, Any]:
-    """Adds an approval. Raises Conflict over errors, unaccepted warnings or a wrong state; Forbidden for whom it is not."""
+    """Adds an approval.
+
+    Raises Conflict over errors, unaccepted warnings or a wrong state; Forbidden for whose it is not.
+    """
     incident = await incidents.get(session, key, lock=True)
     bulletin = await get(session, incident["id"], number, lock=True)
     if bulletin["state"] == "approved":

@@ -44,7 +44,5 @@ async def send(
 
 
 @router.post("/cancel", summary="Stop what has not been handed over", responses=problem_responses(404, 409))
-async def cancel(
-    key: Text, number: Number, actor: Canceller, session: SessionDep, house: HouseDep
-) -> dict[str, Any]:
+async def cancel(key: Text, number: Number, actor: Canceller, session: SessionDep, house: HouseDep) -> dict[str, Any]:
     return await sending.cancel(session, house, actor, key, number)

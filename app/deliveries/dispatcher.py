@@ -172,9 +172,7 @@ class Dispatcher:
             mail = render.email(
                 subject=entry["subject"] or "", body=entry["text"], link=link, code=entry["code"], drill=entry["drill"]
             )
-            return Outgoing(
-                entry["id"], token, entry["address"], mail.text, subject=mail.subject, html=mail.html
-            )
+            return Outgoing(entry["id"], token, entry["address"], mail.text, subject=mail.subject, html=mail.html)
         return Outgoing(
             entry["id"],
             token,

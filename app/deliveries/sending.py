@@ -21,9 +21,7 @@ from app.playbooks import service as playbooks
 DISPATCH_JOB = "deliveries.dispatch"
 
 
-async def send(
-    session: AsyncSession, house: House, actor: Actor, key: str, number: int
-) -> dict[str, Any]:
+async def send(session: AsyncSession, house: House, actor: Actor, key: str, number: int) -> dict[str, Any]:
     """Sends an approved bulletin to everybody in its audiences. A second send changes nothing.
 
     Raises Conflict before approval, after a newer bulletin, and for a closed incident.
@@ -43,8 +41,9 @@ async def send(
     ]
     specs = bulletins.audience_specs(playbook, bulletin["audiences"], bulletin["facts"])
     total = await planning.plan(
-        session, bulletin=bulletin, specs=specs, steps=steps, channels=house.channels, countries=house.countries, now=now
-    )
+        session, bulletin=bulletin, specs=specs, steps=steps, channels=house.channels, countries=house.countries,
+        now=now,
+    )  # fmt: skip
     if not total:
         raise Conflict("Nobody would get this bulletin: import people first, or choose other audiences.")
     replaced = await planning.replace_earlier(

@@ -1,4 +1,4 @@
-"""Each person's one status, as SQL: the eight counts that add up. Used by the board, the review and the timer. Pure text.
+"""Each person's one status, as SQL: the eight counts that add up. Pure text, for the board and the review.
 
 The first that fits, in this order: what they answered; cancelled (or left) with nothing accepted; waiting; pending;
 uncertain; unreachable.

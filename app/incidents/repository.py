@@ -63,9 +63,7 @@ async def by_key(session: AsyncSession, key: str, *, lock: bool = False) -> RowM
     return await row(session, f"{_SELECT} WHERE i.key = :key {'FOR UPDATE OF i' if lock else ''}", {"key": key})
 
 
-async def page(
-    session: AsyncSession, *, status: str | None, before: int | None, limit: int
-) -> Sequence[RowMapping]:
+async def page(session: AsyncSession, *, status: str | None, before: int | None, limit: int) -> Sequence[RowMapping]:
     """Newest first. `status` may also be `open`."""
     return await rows(
         session,

@@ -78,9 +78,7 @@ async def declare(
     if severity not in SEVERITIES:
         errors.append(FieldError("severity", f"{severity!r} is no severity; use one of {', '.join(SEVERITIES)}"))
     now = house.clock.now()
-    clean, problems = fact_rules.validate_facts(
-        playbook, facts, sites=list(await directory.sites(session)), now=now
-    )
+    clean, problems = fact_rules.validate_facts(playbook, facts, sites=list(await directory.sites(session)), now=now)
     errors += [FieldError(f"facts.{problem.name}", problem.what) for problem in problems]
     if title is not None and not (title := " ".join(title.split())):
         errors.append(FieldError("title", "is blank; leave it out for a sensible default"))
@@ -132,7 +130,8 @@ async def _commander(
     person = await repository.person(session, employee_id)
     if person is None or not person["active"]:
         why = "has left" if person else "is not in the directory"
-        errors.append(FieldError("commander", f"{employee_id!r} {why}; give the employer's id of somebody who is there"))
+        right = "give the employer's id of somebody who is there"
+        errors.append(FieldError("commander", f"{employee_id!r} {why}; {right}"))
         return None, None
     return int(person["id"]), None
 
@@ -157,7 +156,8 @@ async def change(
     if status is None and severity is None and commander is None:
         errors.append(FieldError("status", "nothing to change; give a status, a severity or a commander"))
     if status is not None and status not in (*OPEN_STATUSES, CLOSED):
-        errors.append(FieldError("status", f"{status!r} is no status; use one of {', '.join((*OPEN_STATUSES, CLOSED))}"))
+        known = ", ".join((*OPEN_STATUSES, CLOSED))
+        errors.append(FieldError("status", f"{status!r} is no status; use one of {known}"))
     if severity is not None and severity not in SEVERITIES:
         errors.append(FieldError("severity", f"{severity!r} is no severity; use one of {', '.join(SEVERITIES)}"))
     person_id = None
@@ -201,8 +201,9 @@ async def change(
             data={"person": person_id, "note": note},
         )  # fmt: skip
     await repository.change(
-        session, incident["id"], status=after, severity=severity or incident["severity"], now=now, resolved_at=resolved_at
-    )
+        session, incident["id"], status=after, severity=severity or incident["severity"], now=now,
+        resolved_at=resolved_at,
+    )  # fmt: skip
     return show(await get(session, key))
 
 

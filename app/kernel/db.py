@@ -48,7 +48,8 @@ class Database:
             "connect_args": {
                 "connect_timeout": 5,
                 "application_name": "muster",
-                "options": "-c timezone=UTC -c jit=off -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
+                "options": "-c timezone=UTC -c jit=off -c statement_timeout=60000 "
+                "-c idle_in_transaction_session_timeout=60000",
                 # A prepared statement belongs to one server process; poolers between us and it may switch.
                 "prepare_threshold": 5,
             }
@@ -74,10 +75,10 @@ class Database:
             moment: datetime = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
             return moment
 
-    async def ready(self, *, timeout: float = 2.0) -> bool:
-        """Whether a statement is answered within `timeout` seconds."""
+    async def ready(self, *, within: float = 2.0) -> bool:
+        """Whether a statement is answered within so many seconds."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 await self.time()
         except Exception as error:  # any reason at all means: not ready
             log.info("database not ready: %s", type(error).__name__)

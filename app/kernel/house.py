@@ -12,6 +12,9 @@ from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs
 
 
+UTC = ZoneInfo("UTC")
+
+
 @dataclass(frozen=True)
 class House:
     """Made once by `compose`. `channels` are those that can be used here; `countries` None means any.
@@ -30,7 +33,7 @@ class House:
     simulated: bool = True
     time_scale: float = 1.0
     settle_seconds: float = 60.0
-    zone: ZoneInfo = ZoneInfo("UTC")
+    zone: ZoneInfo = UTC
 
     def link(self, delivery_id: int) -> str:
         """The staff link of one delivery."""

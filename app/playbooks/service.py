@@ -110,7 +110,7 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def _read(folder: Path, link_length: int, known: set[tuple[str, str]]) -> list[tuple[Source, list[Problem]]]:
-    """The files that are not as `known` already (slug, hash): reading YAML with positions takes half a second a file."""
+    """The files that are not `known` (slug, hash) as they are: reading YAML with positions takes half a second each."""
     found = []
     for path in files(folder):
         with contextlib.suppress(OSError):

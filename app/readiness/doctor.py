@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.channels.port import Providers
@@ -27,8 +28,11 @@ class Finding:
         return f"{mark:>4}  {self.name}: {self.detail}"
 
 
-async def examine(house: House, providers: Providers, url: str) -> list[Finding]:
-    """Everything in the order in which an operator would mend it."""
+async def examine(house: House, providers: Providers, url: str, *, silent: Sequence[str] = ()) -> list[Finding]:
+    """Everything in the order in which an operator would mend it.
+
+    `silent` are the settings for hearing of Muster's own trouble that are not set.
+    """
     if not await house.db.ready():
         return [Finding("database", False, "it does not answer; start it, or check MUSTER_DATABASE_URL")]
     found = [Finding("database", True, "it answers")]
@@ -44,7 +48,8 @@ async def examine(house: House, providers: Providers, url: str) -> list[Finding]
         found.append(Finding(channel, ok, detail))
     for channel, setting in (("sms", "MUSTER_TWILIO_ACCOUNT_SID"), ("email", "MUSTER_SMTP_URL")):
         if channel not in house.channels:
-            found.append(Finding(channel, None, f"no provider; people are not tried this way. Set {setting} and the rest"))
+            detail = f"no provider; people are not tried this way. Set {setting} and the rest"
+            found.append(Finding(channel, None, detail))
     ready = await service.ready(house)
     worker = ready["checks"]["worker"]
     found.append(Finding("worker", worker["ok"], worker["detail"]))
@@ -67,6 +72,10 @@ async def examine(house: House, providers: Providers, url: str) -> list[Finding]
         named = ", ".join(f"{iso} {many}" for iso, many in countries.items()) or "no numbers"
         allowed = "any of these" if house.countries is None else ", ".join(house.countries)
         found.append(Finding("countries", None, f"{named}; texts may go to {allowed}"))
+    if silent:
+        found.append(
+            Finding("alarms", None, f"nobody hears of Muster's own trouble this way: {', '.join(silent)} not set")
+        )
     if lost:
         found.append(
             Finding("unreachable", None, f"{len(lost)} people have no working channel; ask their department leads: "

@@ -125,9 +125,7 @@ def _only(people: Sequence[RowMapping]) -> int | None:
     return int(people[0]["person_id"]) if len(people) == 1 else None
 
 
-async def _opt(
-    session: AsyncSession, house: House, inbound: Inbound, meant: Answer | CarrierWord | Words
-) -> Handled:
+async def _opt(session: AsyncSession, house: House, inbound: Inbound, meant: Answer | CarrierWord | Words) -> Handled:
     """STOP and START concern the number, whoever holds it. The carrier answers; we only keep to it."""
     now = house.clock.now()
     word = (inbound.opt_out_type or "").upper()
@@ -220,9 +218,7 @@ async def _bare(
     return Handled("no_question", wording.nothing_open(), person_id, _drills(questions))
 
 
-def _race(
-    house: House, newer: Mapping[str, Any], questions: Sequence[Mapping[str, Any]]
-) -> Mapping[str, Any] | None:
+def _race(house: House, newer: Mapping[str, Any], questions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The older unanswered question that a digit may still mean, when the newer one has only just gone out.
 
     Of each incident only the last one before counts: whoever answered that has gone on from those before it.
@@ -322,9 +318,7 @@ async def field_reports_of(
     """(what the front line said, newest first; the report to go on before). Numbers are masked."""
     incident = await incidents.get(session, key)
     folded = " ".join(department.casefold().split()) if department else None
-    found = await repository.field_reports(
-        session, incident["id"], before=before, limit=limit + 1, department=folded
-    )
+    found = await repository.field_reports(session, incident["id"], before=before, limit=limit + 1, department=folded)
     items = [
         {
             "id": e["id"],

@@ -1,4 +1,4 @@
-"""What Twilio calls: verify, parse, hand on. Every answer is TwiML or empty; a bad signature is 403 and changes nothing."""
+"""What Twilio calls: verify, parse, hand on. Answers are TwiML or empty; a bad signature is 403 and changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ MAX_FIELDS = 200
 def signatures(account_sid: str, auth_token: str) -> Signatures:
     """What checks that a webhook comes from this account."""
     return Signatures(account_sid, auth_token)
-
 
 
 async def verified(request: Request) -> dict[str, str]:
