@@ -278,7 +278,9 @@ def people_import(
 
     async def work(program: Program) -> Report:
         columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows read"), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        console = Console(stderr=True)
+        # Without a terminal nobody watches, and what is on stderr is for what went wrong.
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("reading", total=None)
             return await service.import_people(
                 program.house.db, program.house.clock, file, country=country.upper() if country else None,
@@ -458,8 +460,8 @@ def run(program: typer.Typer, arguments: list[str] | None = None) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":  # not exported by the package
             typer.echo(error.format_message())
             return 2
-        where = f" (see: {context.command_path} --help)" if context else ""
-        return _fail(f"{error.format_message()}{where}", 2)
+        command = context.command_path if context else "muster"
+        return _fail(f"{error.format_message()} (see: {command} --help)", 2)
     except typer.Exit as error:
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):

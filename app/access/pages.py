@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from app.access import service
@@ -28,6 +29,9 @@ def _house(request: Request) -> House:
 HouseDep = Annotated[House, Depends(_house)]
 
 COOKIE = "muster_session"
+_OURS = re.compile(r"/(incidents/[A-Za-z0-9-]+|declare)?")
+"""Where a sign-in link may lead on to: never another site."""
+
 SIGN_IN_FIRST = "You are not signed in, or your session has ended. Nothing was changed."
 
 
@@ -108,15 +112,19 @@ async def sign_in_page(secret: Secret, request: Request) -> HTMLResponse:
 
 
 @router.post("/sign-in/{secret}")
-async def sign_in(secret: Secret, request: Request, house: HouseDep) -> Response:
+async def sign_in(
+    secret: Secret, request: Request, house: HouseDep, goal: Annotated[str, Query(alias="next", max_length=200)] = "/"
+) -> Response:
+    """Uses the link up and goes on to `next`, when that is a page of ours."""
+    where = goal if _OURS.fullmatch(goal) else "/"
     try:
         async with house.db.begin() as session:
             fresh = await service.sign_in(session, house.clock, secret)
     except Unauthorized:
         if await visit_of(house, request.cookies.get(COOKIE)):
-            return see("/")  # pressed twice: the first press has signed in
+            return see(where)  # pressed twice: the first press has signed in
         raise
-    answer = see("/")
+    answer = see(where)
     answer.set_cookie(
         COOKIE, fresh, max_age=service.SESSION_HOURS * 3600, path="/", httponly=True, samesite="lax",
         secure=house.base_url.startswith("https:"),

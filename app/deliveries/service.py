@@ -108,7 +108,11 @@ async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
         await tell_boards(session, [entry["id"] for entry in expired])
     ended = await rows(
         session,
-        """UPDATE delivery d SET next_rung = NULL, next_step_at = NULL
+        """UPDATE delivery d SET next_rung = NULL, next_step_at = NULL,
+                  cancelled_at = CASE WHEN i.closed_at IS NOT NULL THEN coalesce(d.cancelled_at, :now)
+                    ELSE d.cancelled_at END,
+                  cancel_reason = CASE WHEN i.closed_at IS NOT NULL
+                    THEN coalesce(d.cancel_reason, 'the incident is closed') ELSE d.cancel_reason END
            FROM bulletin b, incident i, person p
            WHERE d.next_step_at <= :now AND b.id = d.bulletin_id AND i.id = d.incident_id AND p.id = d.person_id
              AND (b.state <> 'sent' OR i.closed_at IS NOT NULL OR NOT p.active) RETURNING d.id""",

@@ -19,7 +19,8 @@ ATTEMPT_SUMMARY = f"""
   SELECT a.delivery_id,
          bool_or(a.state IN ({_list(WITH_PROVIDER)})) AS with_provider,
          bool_or(a.state IN ({_list(IN_FLIGHT)})) AS in_flight,
-         bool_or(a.state = 'uncertain') AS uncertain
+         bool_or(a.state = 'uncertain') AS uncertain,
+         bool_or(a.state = 'cancelled') AS stopped
   FROM attempt a
 """
 """One row a delivery; add a WHERE and GROUP BY a.delivery_id."""
@@ -29,7 +30,8 @@ STATUS = """
     WHEN d.response = 'ok' THEN 'acknowledged'
     WHEN d.response IS NOT NULL THEN d.response
     WHEN (d.cancelled_at IS NOT NULL OR NOT p.active OR (i.closed_at IS NOT NULL AND
-          (d.next_rung IS NOT NULL OR coalesce(s.in_flight, false)))) AND NOT coalesce(s.with_provider, false)
+          (d.next_rung IS NOT NULL OR coalesce(s.in_flight OR s.stopped, false))))
+         AND NOT coalesce(s.with_provider, false)
       THEN 'cancelled'
     WHEN s.with_provider THEN 'waiting'
     WHEN s.in_flight OR d.next_rung IS NOT NULL THEN 'pending'
@@ -39,15 +41,3 @@ STATUS = """
 """
 """For `d` delivery, `p` its person, `i` its incident, `s` its attempt summary (may be absent)."""
 
-
-def status_sql(where: str) -> str:
-    """SELECT of (id, person_id, audience, status) for deliveries `d` that fit `where`."""
-    return f"""
-      SELECT d.id, d.person_id, d.bulletin_id, {STATUS} AS status
-      FROM delivery d
-      JOIN person p ON p.id = d.person_id
-      JOIN incident i ON i.id = d.incident_id
-      LEFT JOIN ({ATTEMPT_SUMMARY} JOIN delivery d ON d.id = a.delivery_id WHERE {where} GROUP BY a.delivery_id) s
-        ON s.delivery_id = d.id
-      WHERE {where}
-    """

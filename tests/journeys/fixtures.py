@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -14,9 +14,8 @@ __all__ = ["at_the_desk", "crew", "module_database", "muster", "the_desk"]
 
 
 @pytest.fixture(scope="module")
-def module_database(server_url: str, template: str) -> Iterator[str]:
-    with a_database(server_url, template) as url:
-        yield url
+def module_database(server_url: str, template: str) -> str:
+    return a_database(server_url, template)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

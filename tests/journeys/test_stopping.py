@@ -53,14 +53,12 @@ async def test_whoever_leaves_after_the_text_gets_no_mail(the_desk: Desk, at_the
     # They have the text: it was accepted, so they are not `cancelled`.
     assert await counts(the_desk, key) == {"waiting": 1}
     assert (await at_the_desk.person(key, leaver))["next_step"] is None
-    assert await at_the_desk.muster.send(key, "identified")
-    assert await counts(the_desk, key, 2) == {}
 
 
 async def test_closing_the_incident_stops_what_is_queued_and_the_ladder(the_desk: Desk, at_the_desk: Crew) -> None:
-    had, queued = a_person(), a_person(mobile="")
-    key = await at_the_desk.told(had)
-    await the_desk.hand_over()
+    had, queued, refused_first = a_person(), a_person(mobile=""), a_person("0001")
+    key = await at_the_desk.told(had, refused_first)
+    await the_desk.hand_over()  # the mail that follows a refusal is due, and not yet made
     await at_the_desk.hire(queued)
     await the_desk.send(key, "identified")
     await the_desk.call("PATCH", f"/incidents/{key}", {"status": "closed", "reason": "over"})
@@ -70,9 +68,9 @@ async def test_closing_the_incident_stops_what_is_queued_and_the_ladder(the_desk
     await the_desk.hand_over()
     assert len(await the_desk.texts(had.mobile)) == 1
     assert await the_desk.emails(had.email) == []
-    await nothing_was_sent(the_desk, queued)
-    assert await counts(the_desk, key) == {"waiting": 1}
-    assert await counts(the_desk, key, 2) == {"cancelled": 2}
+    await nothing_was_sent(the_desk, queued, refused_first)
+    assert await counts(the_desk, key) == {"waiting": 1, "cancelled": 1}
+    assert await counts(the_desk, key, 2) == {"cancelled": 3}
     assert (await at_the_desk.person(key, queued, 2))["reason"] == "the incident is closed"
     refused = await the_desk.api.post(f"/api/v1/incidents/{key}/bulletins", json={"stage": "resolved", "facts": {}})
     assert refused.status_code == 409
@@ -87,7 +85,8 @@ async def test_cancelling_stops_what_was_not_handed_over_and_the_counts_say_so(
     await faults(the_desk, http="429", count=20)
     await the_desk.hand_over()
     assert await counts(the_desk, key) == {"waiting": 10, "pending": 20}
-    await the_desk.text(next(p for p in people if await the_desk.texts(p.mobile)).mobile, "1")
+    had = [person for person in people if await the_desk.texts(person.mobile)]
+    await the_desk.text(had[0].mobile, "1")
     shown = await the_desk.call("POST", f"/incidents/{key}/bulletins/1/cancel")
     assert shown["state"] == "cancelled"
     expected = {"acknowledged": 1, "waiting": 9, "cancelled": 20}
@@ -96,11 +95,10 @@ async def test_cancelling_stops_what_was_not_handed_over_and_the_counts_say_so(
     await the_desk.take_steps()
     await the_desk.hand_over()
     assert await counts(the_desk, key) == expected
-    assert sum([len(await the_desk.texts(person.mobile)) for person in people]) == 10
+    assert [len(await the_desk.texts(person.mobile)) for person in had] == [1] * 10
     for person in people:
         assert await the_desk.emails(person.email) == []
-    stopped = next(p for p in people if not await the_desk.texts(p.mobile))
-    entry = await at_the_desk.person(key, stopped)
+    entry = await at_the_desk.person(key, next(person for person in people if person not in had))
     assert (entry["status"], entry["reason"], tried(entry)) == ("cancelled", "cancelled", [("sms", "cancelled")])
     # Again: nothing more happens.
     again = await the_desk.call("POST", f"/incidents/{key}/bulletins/1/cancel")

@@ -182,7 +182,9 @@ class Page:
         """What stands in one part of the board, up to where the next begins."""
         start = self.html.index(f'id="{element_id}"')
         following = [found for found in (self.html.find(' id="part-', start + 10),) if found > 0]
-        return " ".join(unescape(re.sub(r"<[^>]+>", " ", self.html[start : following[0] if following else None])).split())
+        return " ".join(
+            unescape(re.sub(r"<[^>]+>", " ", self.html[start : following[0] if following else None])).split()
+        )
 
 
 class Surfer:
@@ -195,14 +197,11 @@ class Surfer:
         """Opens an address and follows redirects."""
         return self._page(await self.client.get(path, follow_redirects=True))
 
-    async def press(
-        self, page: Page, action: str, button: str | None = None, *, follow: bool = True,
-        **values: str | Sequence[str],
-    ) -> Page:  # fmt: skip
+    async def press(self, page: Page, action: str, button: str | None = None, **values: str | Sequence[str]) -> Page:
         """Fills the form whose action ends with `action` and presses its button. Field names: `__` stands for a dot."""
         form = page.form(action)
         form.fill({name.replace("__", "."): value for name, value in values.items()})
-        return await self.send(form.action, form.data(button), follow=follow)
+        return await self.send(form.action, form.data(button))
 
     async def send(self, url: str, data: Sequence[tuple[str, str]], *, follow: bool = True) -> Page:
         """Posts these fields as a browser would, empty ones included."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.pages.conftest import Site
@@ -10,7 +12,7 @@ from tests.pages.surfer import Page
 K = "/incidents/INC-2026-0001"
 
 
-async def _sent(site: Site, *, everybody: bool = False, **more: object) -> str:
+async def _sent(site: Site, *, everybody: bool = False, **more: Any) -> str:
     if everybody:
         await site.everybody()
     else:
@@ -29,8 +31,8 @@ async def _answer(site: Site, employee_id: str, button: str, note: str = "") -> 
 async def _hand_over(site: Site) -> None:
     """As a worker would: every text and mail accepted."""
     await site.run(
-        """UPDATE attempt SET state = 'accepted', provider_message_id = 'SM' || id, accepted_at = :now, updated_at = :now
-           WHERE state = 'queued'""",
+        """UPDATE attempt SET state = 'accepted', provider_message_id = 'SM' || id, accepted_at = :now,
+                  updated_at = :now WHERE state = 'queued'""",
         now=site.clock.now(),
     )
 
@@ -140,12 +142,13 @@ async def test_the_list_is_filtered_searched_and_led_on(site: Site) -> None:
     assert cannot.part("part-people").count("Cannot be reached:") == 5
     found = await surfer.get(f"{K}?q=%3DHYPERLINK")
     assert '=HYPERLINK("http://example.com","Priya O\'Brien")' in found.part("part-people")
-    assert "<a href=\"http://example.com" not in found.html
+    assert '<a href="http://example.com' not in found.html
     whole = await surfer.get(page.link("Show the whole list"))
     assert "571 people, 100 shown." in whole.text
     following = await surfer.get(whole.link("The next 100"))
-    first = {row for row in whole.html.split('id="p-')[1:]}
-    assert not {row[:6] for row in first} & {row[:6] for row in following.html.split('id="p-')[1:]}
+    assert not {row[:6] for row in whole.html.split('id="p-')[1:]} & {
+        row[:6] for row in following.html.split('id="p-')[1:]
+    }
     nobody = await surfer.get(f"{K}?q=zzz&status=nonsense&after=abc&bulletin=77&department=")
     assert "Nobody here is found by “zzz”." in nobody.text
 
@@ -206,12 +209,22 @@ async def test_closing_with_people_in_need_must_be_meant(site: Site) -> None:
 
 
 async def test_what_people_say_is_shown_whole_and_harmless(site: Site) -> None:
-    await site.people('id,name,department,title,site,mobile\nC1,<img src=x onerror=alert(1)>,IT,"<b>Boss</b>",A&B,+19725550101\n')
+    await site.people(
+        'id,name,department,title,site,mobile\nC1,<img src=x onerror=alert(1)>,IT,"<b>Boss</b>",A&B,+19725550101\n'
+    )
     key = await site.declared(vendor="<i>Northwind</i>")
     await site.sent(key)
     await _answer(site, "C1", "I need help", '<script>alert("x")</script>\nsecond line')
     surfer = await site.surfer("commander")
-    for path in (K, f"{K}/reports", f"{K}/people?status=all", f"{K}/timeline", f"{K}/bulletins/1", "/", f"{K}/call-sheet"):
+    for path in (
+        K,
+        f"{K}/reports",
+        f"{K}/people?status=all",
+        f"{K}/timeline",
+        f"{K}/bulletins/1",
+        "/",
+        f"{K}/call-sheet",
+    ):
         page = await surfer.get(path)
         assert page.status == 200, path
         for evil in ("<img src=x", "<script>alert", "<b>Boss", "<i>Northwind"):

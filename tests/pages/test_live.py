@@ -66,9 +66,7 @@ async def test_what_changed_arrives_within_two_seconds(database_url: str, tmp_pa
             assert await _until(parts, "part-head", "Identified") < 2.0
 
 
-async def test_the_stream_ends_with_the_session_and_shows_only_the_filter(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_the_stream_ends_with_the_session_and_shows_only_the_filter(database_url: str, tmp_path: Path) -> None:
     async with stack(database_url, tmp_path, worker=False) as muster:
         await muster.import_people(PEOPLE)
         key = await muster.declare()

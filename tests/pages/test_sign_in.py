@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 
@@ -38,6 +39,24 @@ async def test_a_link_signs_in_once(site: Site) -> None:
     assert "used before or is too old" in page.text
     again = await first.press(await first.get(f"/sign-in/{secret}"), f"/sign-in/{secret}")
     assert (again.status, again.path) == (200, "/"), "whoever presses twice is signed in all the same"
+
+
+@pytest.mark.parametrize(
+    ("goal", "leads"),
+    [
+        ("/incidents/INC-2026-0001", "/incidents/INC-2026-0001"),
+        ("//evil.example", "/"),
+        ("https://evil.example/incidents/INC-1", "/"),
+        ("/incidents/../../a", "/"),
+        ("/\\evil.example", "/"),
+        ("/sign-out", "/"),
+    ],
+)
+async def test_a_link_leads_on_to_an_incident_and_never_away(site: Site, goal: str, leads: str) -> None:
+    surfer = await site.surfer()
+    page = await surfer.get(f"/sign-in/{await site.link('viewer')}?{urlencode({'next': goal})}")
+    [form] = page.forms
+    assert (await surfer.send(form.action, [], follow=False)).headers["location"] == leads
 
 
 async def test_a_link_is_good_for_an_hour(site: Site) -> None:

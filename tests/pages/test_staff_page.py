@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ async def _page(site: Site, who: str = "C1", number: int = 1) -> tuple[Surfer, P
     return surfer, await surfer.get(f"/a/{token}"), token
 
 
-async def _sent(site: Site, **more: object) -> str:
+async def _sent(site: Site, **more: Any) -> str:
     await site.people()
     key = await site.declared(**more)
     await site.sent(key)
@@ -152,7 +153,9 @@ async def test_a_stale_page_asks_to_press_again_and_keeps_the_words(site: Site, 
     if nonce == "old":
         site.clock.advance(seconds=12 * 3600 + 1)
         nonce = dict(page.form(f"/a/{token}").data("OK"))["nonce"]
-    refused = await surfer.send(f"/a/{token}", [("nonce", nonce), ("response", "need_help"), ("note", "stuck </textarea>")])
+    refused = await surfer.send(
+        f"/a/{token}", [("nonce", nonce), ("response", "need_help"), ("note", "stuck </textarea>")]
+    )
     assert refused.status == 409
     assert "Press your answer once more." in refused.text
     assert await site.count("acknowledgment") == 0
@@ -245,9 +248,11 @@ async def test_a_drill_begins_and_ends_with_drill(site: Site) -> None:
 
 
 async def test_names_and_facts_are_only_text(site: Site) -> None:
-    await site.people("id,name,department,title,site,mobile\nC1,<script>alert(1)</script>,Store Operations,<b>x,y,+19725550101\n")
-    key = await site.declared(what_is_down="<script>alert(2)</script>", what_works="a & \"b\" ${vendor}")
+    await site.people(
+        "id,name,department,title,site,mobile\nC1,<script>alert(1)</script>,Store Operations,<b>x,y,+19725550101\n"
+    )
+    key = await site.declared(what_is_down="<script>alert(2)</script>", what_works='a & "b" ${vendor}')
     await site.sent(key)
     _, page, _ = await _page(site)
     assert "<script" not in page.html
-    assert "Down: <script>alert(2)</script>. Works: a & \"b\" ${vendor}." in page.text
+    assert 'Down: <script>alert(2)</script>. Works: a & "b" ${vendor}.' in page.text
