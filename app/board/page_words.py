@@ -189,7 +189,7 @@ _ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
     "help_taken": lambda d, w: f"Help for {w} taken on",
     "help_closed": lambda d, w: f"Help for {w} done",
     "help_withdrawn": lambda d, w: f"{w} no longer needs help",
-    "field_report": lambda d, w: "Report from the field" + (f", from {w}" if "person" in d else ""),
+    "field_report": lambda d, w: f"Report from {w if 'person' in d else 'somebody at a shared number'}",
     "opted_out": lambda d, w: f"{w} opted out of texts",
     "opted_in": lambda d, w: f"{w} takes texts again",
 }

@@ -13,6 +13,7 @@ from app.bulletins import service as bulletins
 from app.deliveries import retry
 from app.deliveries.states import NOT_DELIVERED, State
 from app.deliveries.status import STATUSES
+from app.directory.folding import fold
 from app.incidents import service as incidents
 from app.kernel.errors import FieldError, Invalid, NotFound
 from app.web.inputs import iso
@@ -86,7 +87,7 @@ async def recipients(
         session,
         bulletin["id"],
         statuses=statuses,
-        department=" ".join(department.casefold().split()) if department else None,
+        department=fold(department) if department else None,
         q=q.strip() if q and q.strip() else None,
         person_id=person_id,
         after=after,

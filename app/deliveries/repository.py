@@ -123,35 +123,49 @@ async def mark_handing_over(
     if len(marked) < len(claimed):
         taken = {entry["id"] for entry in marked}
         left = [entry for entry in claimed if entry[0] not in taken]
-        await _drop_unfit(session, left, now)
+        await _drop_unfit(session, left, now, countries)
     return list(marked)
 
 
-async def _drop_unfit(session: AsyncSession, left: Sequence[tuple[int, int]], now: datetime) -> None:
-    """Ends the queued attempts that must not go out, each with its reason."""
+async def _drop_unfit(
+    session: AsyncSession, left: Sequence[tuple[int, int]], now: datetime, countries: Sequence[str] | None
+) -> None:
+    """Ends the queued attempts that must not go out, each with its reason.
+
+    One that has no such reason was not marked because our lease on it had ended: it stays in the queue.
+    """
     await run(
         session,
         """
-        WITH unfit AS (
+        WITH looked_at AS (
           SELECT a.id, a.delivery_id,
             CASE WHEN d.response IS NOT NULL THEN 'answered'
                  WHEN d.cancel_reason IS NOT NULL THEN d.cancel_reason
+                 WHEN b.state <> 'sent' THEN 'cancelled'
                  WHEN i.closed_at IS NOT NULL THEN 'the incident is closed'
                  WHEN NOT p.active THEN 'left'
                  WHEN x.reason = 'opted_out' THEN 'the number has opted out of texts'
                  WHEN x.reason IS NOT NULL THEN 'the number cannot be used'
-                 ELSE 'no longer eligible' END AS reason,
-            (d.response IS NOT NULL OR d.cancelled_at IS NOT NULL OR i.closed_at IS NOT NULL) AS stopped
+                 WHEN a.channel <> 'email' AND CAST(:countries AS text[]) IS NOT NULL AND NOT EXISTS (
+                   SELECT FROM contact_point c WHERE c.person_id = d.person_id AND c.address = a.address
+                     AND c.country = ANY(CAST(:countries AS text[])))
+                   THEN 'number is outside the countries that may be texted'
+                 WHEN NOT EXISTS (SELECT FROM message m WHERE m.bulletin_id = b.id AND m.audience = d.audience
+                                  AND m.channel = a.channel AND m.language IN (d.language, ''))
+                   THEN 'there is no script for this channel' END AS reason,
+            (d.response IS NOT NULL OR d.cancelled_at IS NOT NULL OR b.state <> 'sent' OR i.closed_at IS NOT NULL)
+              AS stopped
           FROM attempt a
           JOIN unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
             ON c.id = a.id AND c.fence = a.fence
           JOIN delivery d ON d.id = a.delivery_id
+          JOIN bulletin b ON b.id = d.bulletin_id
           JOIN incident i ON i.id = d.incident_id
           JOIN person p ON p.id = d.person_id
           LEFT JOIN LATERAL (SELECT reason FROM suppression x
             WHERE x.address = a.address AND x.channel = a.channel LIMIT 1) x ON true
           WHERE a.state = 'queued'
-        ), moved AS (
+        ), unfit AS (SELECT * FROM looked_at WHERE reason IS NOT NULL), moved AS (
           UPDATE delivery d SET next_step_at = :now FROM unfit
           WHERE d.id = unfit.delivery_id AND NOT unfit.stopped AND d.next_rung IS NOT NULL
         )
@@ -159,7 +173,12 @@ async def _drop_unfit(session: AsyncSession, left: Sequence[tuple[int, int]], no
                reason = unfit.reason, lease_until = NULL, updated_at = :now
         FROM unfit WHERE a.id = unfit.id
         """,
-        {"ids": [entry[0] for entry in left], "fences": [entry[1] for entry in left], "now": now},
+        {
+            "ids": [entry[0] for entry in left],
+            "fences": [entry[1] for entry in left],
+            "countries": list(countries) if countries is not None else None,
+            "now": now,
+        },
     )
 
 

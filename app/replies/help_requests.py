@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access import service as access
 from app.access.matrix import Actor
+from app.directory.folding import fold
 from app.incidents import service as incidents
 from app.incidents import timeline
 from app.kernel.db import notify
@@ -43,7 +44,7 @@ async def of_incident(
 ) -> list[dict[str, Any]]:
     """All of an incident's, the oldest first."""
     incident = await incidents.get(session, key)
-    folded = " ".join(department.casefold().split()) if department else None
+    folded = fold(department) if department else None
     found = await repository.help_requests(session, incident["id"], after=after, department=folded, limit=limit)
     return [show(entry) for entry in found]
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.deliveries import service as deliveries
 from app.deliveries.responses import Act, Recorded
 from app.directory import service as directory
+from app.directory.folding import fold
 from app.incidents import service as incidents
 from app.incidents import timeline
 from app.kernel.db import notify, run
@@ -317,7 +318,7 @@ async def field_reports_of(
 ) -> tuple[list[dict[str, Any]], int | None]:
     """(what the front line said, newest first; the report to go on before). Numbers are masked."""
     incident = await incidents.get(session, key)
-    folded = " ".join(department.casefold().split()) if department else None
+    folded = fold(department) if department else None
     found = await repository.field_reports(session, incident["id"], before=before, limit=limit + 1, department=folded)
     items = [
         {

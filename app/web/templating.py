@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from app.kernel.errors import MusterError
 from app.kernel.house import House
@@ -141,8 +141,3 @@ def error_page(request: Request, error: MusterError) -> Response:
 def install(app: FastAPI) -> None:
     """Pages answer errors as pages."""
     app.state.error_page = error_page
-
-
-def join(*parts: str | Markup) -> Markup:
-    """Texts joined by spaces, each escaped."""
-    return Markup(" ").join(escape(part) for part in parts if part)

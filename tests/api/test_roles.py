@@ -153,7 +153,7 @@ async def test_every_guarded_operation_says_so_in_the_document(muster: Stack) ->
 @pytest.mark.parametrize(("method", "route"), TABLE, ids=lambda part: part.removeprefix("/api/v1"))
 async def test_each_role_is_let_through_or_refused(muster: Stack, scene: Scene, method: str, route: str) -> None:
     path = scene.path(route)
-    async with httpx2.AsyncClient(base_url=muster.base_url, trust_env=False) as nobody:
+    async with httpx2.AsyncClient(verify=False, base_url=muster.base_url, trust_env=False) as nobody:
         assert await call(nobody, method, path) == 401
         for wrong in WRONG_TOKENS:
             nobody.headers["Authorization"] = wrong
@@ -177,7 +177,7 @@ async def test_the_matrix_grants_what_the_contract_says(action: Action) -> None:
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/openapi.json", "/docs", "/readyz"])
 async def test_probes_metrics_and_documents_need_no_token(muster: Stack, path: str) -> None:
-    async with httpx2.AsyncClient(base_url=muster.base_url, trust_env=False) as nobody:
+    async with httpx2.AsyncClient(verify=False, base_url=muster.base_url, trust_env=False) as nobody:
 
         async def fine() -> bool:
             return (await nobody.get(path)).status_code == 200
@@ -191,7 +191,7 @@ async def test_probes_metrics_and_documents_need_no_token(muster: Stack, path: s
 
 
 async def test_probes_say_what_they_know(muster: Stack) -> None:
-    async with httpx2.AsyncClient(base_url=muster.base_url, trust_env=False) as nobody:
+    async with httpx2.AsyncClient(verify=False, base_url=muster.base_url, trust_env=False) as nobody:
         assert (await nobody.get("/healthz")).json() == {"status": "ok"}
         ready = (await nobody.get("/readyz")).json()
         assert ready["ready"] is True

@@ -122,6 +122,7 @@ async def test_a_viewer_sees_no_whole_number_on_the_call_sheet(site: Site) -> No
     for role, sees in (("viewer", False), ("communications_lead", False), ("commander", True), ("admin", True)):
         sheet = await (await site.surfer(role)).get(f"{K}/call-sheet")
         assert ("+19725550101" in sheet.html) is sees, role
+        assert ("+1 972-555-0101" in sheet.text) is sees, role
         assert ("+1 *** *** 0101" in sheet.text) is not sees, role
     lead = await (await site.surfer("department_lead")).get(f"{K}/call-sheet?department=IT")
     assert "+19725550101" in lead.html

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.playbooks import service as playbooks
 from tests.pages.conftest import Site
 from tests.pages.surfer import Page, Surfer
 
@@ -245,6 +247,32 @@ async def test_a_drill_begins_and_ends_with_drill(site: Site) -> None:
     assert page.text.endswith("DRILL")
     assert page.title.startswith("DRILL")
     assert "Practice set-up: no real message is sent." in page.text
+
+
+FRENCH = """
+      languages:
+        fr:
+          page: "Panne chez ${vendor}. Marche: ${what_works}."
+          say: ["Je vous sers sans la caisse."]
+    contact_centre:
+"""
+
+
+async def test_the_words_come_in_the_persons_language(site: Site, tmp_path: Path) -> None:
+    shipped = (site.house.playbooks_dir / "global-vendor-outage.yaml").read_text(encoding="utf-8")
+    translated = shipped.replace("\n    contact_centre:\n", FRENCH)
+    (tmp_path / "global-vendor-outage.yaml").write_text(translated, encoding="utf-8")
+    site.app.state.house = site.house = replace(site.house, playbooks_dir=tmp_path)
+    assert await playbooks.sync(site.house) == ()
+    await _sent(site, what_works="cash")
+    _, french, _ = await _page(site, "C2")
+    assert "Panne chez Northwind Endpoint. Marche: cash." in french.text
+    assert "Je vous sers sans la caisse." in french.text
+    assert '<h1 lang="fr">' in french.html
+    assert "It will be fixed by noon." in french.text, "what is not translated stays as it is"
+    _, english, _ = await _page(site, "C1")
+    assert "Panne" not in english.text
+    assert '<h1 lang="en">' in english.html
 
 
 async def test_names_and_facts_are_only_text(site: Site) -> None:
