@@ -114,6 +114,7 @@ def web() -> None:
 
     settings = load()
     refuse_taken_port(settings)
+    settings.need_playbooks()
     _prepare(settings)
     from app import main as web_program  # heavy: after everything that can stop the start
 
@@ -490,7 +491,7 @@ def _of_the_database(error: Exception) -> str | None:
 
 
 def _fail(text: str, code: int = 1) -> int:
-    typer.echo(logs.redact(" ".join(text.split())), err=True)
+    typer.echo(logs.without_password(" ".join(text.split())), err=True)
     return code
 
 

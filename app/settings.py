@@ -297,6 +297,13 @@ class Settings(BaseSettings):
             )
         return found
 
+    def need_playbooks(self) -> None:
+        """For what serves: without its folder there is nothing to declare. Raises SettingsError."""
+        if not self.playbooks_dir.is_dir():
+            raise SettingsError(
+                f"MUSTER_PLAYBOOKS_DIR: {self.playbooks_dir} is not a folder; name the folder of the playbook files"
+            )
+
     def check_whole(self) -> None:
         """Refuses what is partial or contradicts itself."""
         twilio = {

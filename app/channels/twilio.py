@@ -68,7 +68,7 @@ async def _trace(event: str, _info: Mapping[str, Any]) -> None:
 class Transport(AsyncHttpClient):  # type: ignore[misc]  # the package is untyped
     """The package's HTTP client interface, on httpx2: one pool, our time-outs, our look at the lease."""
 
-    def __init__(self, *, connections: int = 64) -> None:
+    def __init__(self, *, connections: int = 192) -> None:
         super().__init__(logging.getLogger("muster.channels.twilio.http"), is_async=True)
         limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
         self.client = httpx2.AsyncClient(timeout=REQUEST_TIMEOUT, limits=limits, trust_env=False)

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 from sqlalchemy.engine import RowMapping
@@ -39,6 +39,15 @@ allowed is doubled, up to the second figure."""
 PAUSE_WHEN_DOWN_SECONDS = (2.0, 16.0)
 """How long a channel rests after nothing of a chunk came through: doubled each time, up to the second figure."""
 
+WAIT_FOR_SECONDS = 1.0
+"""How long a lane waits for the last of its chunk before it goes on without them."""
+
+GATHER_SECONDS = 0.03
+"""Outcomes that come this close together are recorded together."""
+
+MOST_SLOW = 24
+"""How many chunks may have somebody still outstanding before lanes wait for them."""
+
 KEEP_RESULTS_SECONDS = 300.0
 """How long results are kept for a database that does not answer."""
 
@@ -54,29 +63,25 @@ class Dispatcher:
         self._again = False
         self._stopping = False
         self._held: dict[int, tuple[int, float]] = {}  # attempt id -> (fence, monotonic end of lease)
+        self._slow: set[asyncio.Task[None]] = set()
+        self._renewing: asyncio.Task[None] | None = None
         self._down_until: dict[str, float] = {}
         self._pause: dict[str, float] = {}
         self._write_within: dict[str, float] = {}
 
     async def drain(self) -> int:
-        """Hands over everything that is due; returns how many provider calls were made."""
+        """Hands over everything that is due; returns how many provider calls were begun."""
         if self._running.locked():
             self._again = True
             return 0
         calls = 0
         async with self._running:
-            renewing = asyncio.create_task(self._renew())
-            try:
-                while not self._stopping:
-                    self._again = False
-                    done = await self._batch()
-                    calls += done
-                    if not done and not self._again:
-                        break
-            finally:
-                renewing.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await renewing
+            while not self._stopping:
+                self._again = False
+                done = await self._batch()
+                calls += done
+                if not done and not self._again:
+                    break
         return calls
 
     async def stop(self) -> None:
@@ -84,6 +89,11 @@ class Dispatcher:
         self._stopping = True
         async with self._running:
             pass
+        await asyncio.gather(*self._slow, return_exceptions=True)
+        if self._renewing:
+            self._renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._renewing
 
     def _open_channels(self) -> list[str]:
         now = time.monotonic()
@@ -102,32 +112,39 @@ class Dispatcher:
             return 0
         for attempt_id, fence, _channel in claimed:
             self._held[attempt_id] = (fence, asked + LEASE_SECONDS)
-        try:
-            lanes = [
-                self._lane(channel, chunks)
-                for channel in {entry[2] for entry in claimed}
-                for chunks in _lanes([entry[:2] for entry in claimed if entry[2] == channel], channel)
-            ]
-            # A lane that fails must not cut short what the others have under way.
-            ended = await asyncio.gather(*lanes, return_exceptions=True)
-            for result in ended:
-                if isinstance(result, BaseException):
-                    raise result
-            return sum(result for result in ended if isinstance(result, int))
-        finally:
-            for attempt_id, _fence, _channel in claimed:
-                self._held.pop(attempt_id, None)
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew())
+        lanes = [
+            self._lane(channel, chunks)
+            for channel in {entry[2] for entry in claimed}
+            for chunks in _lanes([entry[:2] for entry in claimed if entry[2] == channel], channel)
+        ]
+        # A lane that fails must not cut short what the others have under way.
+        ended = await asyncio.gather(*lanes, return_exceptions=True)
+        for result in ended:
+            if isinstance(result, BaseException):
+                raise result
+        return sum(result for result in ended if isinstance(result, int))
 
     async def _lane(self, channel: str, chunks: Sequence[Sequence[tuple[int, int]]]) -> int:
         calls = 0
         for place, chunk in enumerate(chunks):
             if self._stopping or self._down_until.get(channel, 0) > time.monotonic():
                 rest = [entry for later in chunks[place:] for entry in later]
+                self._let_go(entry[0] for entry in rest)
                 async with self.house.db.begin() as session:
                     await repository.release(session, rest)
                 break
-            calls += await self._chunk(self.providers.by_channel[channel], chunk)
+            try:
+                calls += await self._chunk(self.providers.by_channel[channel], chunk)
+            except BaseException:
+                self._let_go(entry[0] for later in chunks[place:] for entry in later)
+                raise
         return calls
+
+    def _let_go(self, attempt_ids: Iterable[int]) -> None:
+        for attempt_id in attempt_ids:
+            self._held.pop(attempt_id, None)
 
     async def _chunk(self, provider: Provider, chunk: Sequence[tuple[int, int]]) -> int:
         asked = time.monotonic()
@@ -136,13 +153,43 @@ class Dispatcher:
             marked = await repository.mark_handing_over(
                 session, chunk, now=self.house.clock.now(), write_within=within, countries=self.house.countries
             )
-            await service.tell_boards(session, [entry["id"] for entry in marked] or [entry[0] for entry in chunk])
-        if not marked:
-            return 0
-        outcomes = await asyncio.gather(*(self._send(provider, entry, asked + within) for entry in marked))
-        self._learn(provider.channel, outcomes)
-        await self._record(list(zip(marked, outcomes, strict=True)))
+            await service.tell_boards(session, [entry[0] for entry in chunk])
+        taken = {entry["id"] for entry in marked}
+        self._let_go(entry[0] for entry in chunk if entry[0] not in taken)
+        sends = {asyncio.create_task(self._send(provider, entry, asked + within)): entry for entry in marked}
+        recording = asyncio.create_task(self._record_as_they_end(provider.channel, sends))
+        # Whoever takes long is waited for in the background, so that one silent call holds nobody else up. When many
+        # are silent the lane waits after all: then it is the provider, and more calls would not help.
+        if len(self._slow) < MOST_SLOW:
+            await asyncio.wait({recording}, timeout=WAIT_FOR_SECONDS)
+        if recording.done() or len(self._slow) >= MOST_SLOW:
+            await recording
+        else:
+            self._slow.add(recording)
+            recording.add_done_callback(self._slow_ended)
         return len(marked)
+
+    def _slow_ended(self, recording: asyncio.Task[None]) -> None:
+        self._slow.discard(recording)
+        if not recording.cancelled() and (error := recording.exception()):
+            log.error("results could not be recorded: %s", type(error).__name__)
+
+    async def _record_as_they_end(self, channel: str, sends: dict[asyncio.Task[Outcome], RowMapping]) -> None:
+        """Records the outcomes of a chunk, those that end together in one statement."""
+        pending = set(sends)
+        seen: list[Outcome] = []
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if pending:
+                more, pending = await asyncio.wait(pending, timeout=GATHER_SECONDS)
+                done |= more
+            pairs = [(sends[task], task.result()) for task in done]
+            seen += [outcome for _, outcome in pairs]
+            self._learn(channel, [outcome for _, outcome in pairs], seen)
+            try:
+                await self._record(pairs)
+            finally:
+                self._let_go(entry["id"] for entry, _ in pairs)
 
     async def _send(self, provider: Provider, entry: RowMapping, write_by: float) -> Outcome:
         begun = False
@@ -181,11 +228,11 @@ class Dispatcher:
             callback_url=f"{self.house.base_url}/webhooks/twilio/status/{token}",
         )
 
-    def _learn(self, channel: str, outcomes: Sequence[Outcome]) -> None:
-        """Rests a channel of which nothing comes through, and allows more time where connecting is slow."""
+    def _learn(self, channel: str, outcomes: Sequence[Outcome], chunk: Sequence[Outcome]) -> None:
+        """Rests a channel of which nothing of a chunk comes through, and allows more time where connecting is slow."""
         if any(outcome.kind is Kind.FENCED for outcome in outcomes):
             self._write_within[channel] = min(WRITE_WITHIN_SECONDS[1], self._write_within[channel] * 2)
-        if all(outcome.down for outcome in outcomes):
+        if all(outcome.down for outcome in chunk):
             pause = self._pause.get(channel, PAUSE_WHEN_DOWN_SECONDS[0])
             self._pause[channel] = min(PAUSE_WHEN_DOWN_SECONDS[1], pause * 2)
             self._down_until[channel] = time.monotonic() + pause
@@ -226,11 +273,11 @@ class Dispatcher:
 
     async def _renew(self) -> None:
         """Keeps our leases while work is under way. What cannot be renewed ends by itself."""
-        while True:
+        while self._held:
             await asyncio.sleep(LEASE_SECONDS / 3)
             held = [(attempt_id, fence) for attempt_id, (fence, _ends) in self._held.items()]
             if not held:
-                continue
+                break
             asked = time.monotonic()
             try:
                 async with self.house.db.begin() as session:

@@ -9,8 +9,15 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.deliveries.states import NOT_DELIVERED, State
 from app.directory.audiences import AudienceSpec, members_sql, route_parameters, routes_sql, why_unreachable_sql
 from app.kernel.db import rows, run
+
+_NOTHING_CAME = ", ".join(f"'{state}'" for state in sorted(NOT_DELIVERED | {State.ABSENT}))
+
+_SOMETHING_TO_STOP = f"""(d.next_rung IS NOT NULL OR EXISTS (
+  SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state NOT IN ({_NOTHING_CAME})))"""
+"""Whom nothing could reach, nothing is stopped for: they stay unreachable, with their reason."""
 
 _CODES_LOCK = 727472003
 """Sends take their reply codes one after the other, so that two incidents never give one phone the same code."""
@@ -114,20 +121,23 @@ async def plan(
     return total
 
 
+async def _lock(session: AsyncSession, which: str, row_id: int) -> None:
+    """Locks deliveries in the order of their ids, as everybody does who changes several: so nobody waits in a ring."""
+    await run(session, f"SELECT 1 FROM delivery WHERE {which} ORDER BY id FOR UPDATE", {"id": row_id})
+
+
 async def replace_earlier(
     session: AsyncSession, *, incident_id: int, bulletin: RowMapping, everybody: bool, now: datetime
 ) -> int:
     """Stops what is left of earlier bulletins for those who get this one (for everybody, once it is resolved)."""
+    await _lock(session, "incident_id = :id AND response IS NULL AND cancelled_at IS NULL", incident_id)
     return await run(
         session,
-        """
+        f"""
         UPDATE delivery d SET cancelled_at = :now, cancel_reason = 'superseded', next_rung = NULL, next_step_at = NULL
         WHERE d.incident_id = :incident AND d.bulletin_id <> :bulletin AND d.cancelled_at IS NULL
           AND d.response IS NULL
-          -- Whom nothing could reach, nothing is replaced for: they stay, with their reason.
-          AND (d.next_rung IS NOT NULL OR EXISTS (
-            SELECT FROM attempt a WHERE a.delivery_id = d.id
-              AND a.state NOT IN ('rejected', 'suppressed', 'undelivered', 'failed', 'cancelled_there', 'absent')))
+          AND {_SOMETHING_TO_STOP}
           AND (:everybody OR EXISTS (
             SELECT FROM delivery n WHERE n.bulletin_id = :bulletin AND n.person_id = d.person_id))
         """,
@@ -137,10 +147,12 @@ async def replace_earlier(
 
 async def stop(session: AsyncSession, bulletin_id: int, *, reason: str, now: datetime) -> int:
     """No further step for anybody who has not answered."""
+    await _lock(session, "bulletin_id = :id AND response IS NULL AND cancelled_at IS NULL", bulletin_id)
     return await run(
         session,
-        """UPDATE delivery SET cancelled_at = :now, cancel_reason = :reason, next_rung = NULL, next_step_at = NULL
-           WHERE bulletin_id = :bulletin AND cancelled_at IS NULL AND response IS NULL""",
+        f"""UPDATE delivery d SET cancelled_at = :now, cancel_reason = :reason, next_rung = NULL, next_step_at = NULL
+            WHERE d.bulletin_id = :bulletin AND d.cancelled_at IS NULL AND d.response IS NULL
+              AND {_SOMETHING_TO_STOP}""",
         {"bulletin": bulletin_id, "reason": reason, "now": now},
     )
 

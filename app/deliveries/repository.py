@@ -75,6 +75,13 @@ async def mark_handing_over(
 
     Returns the details of those to write; the others of `claimed` are cancelled, suppressed, or no longer ours.
     """
+    # Deliveries too are locked in the order of their ids: a cancellation may be stopping the same ones.
+    await run(
+        session,
+        """SELECT 1 FROM delivery WHERE id IN (SELECT delivery_id FROM attempt WHERE id = ANY(:ids))
+           ORDER BY id FOR UPDATE""",
+        {"ids": [entry[0] for entry in claimed]},
+    )
     marked = await rows(
         session,
         """

@@ -40,4 +40,3 @@ STATUS = """
   END
 """
 """For `d` delivery, `p` its person, `i` its incident, `s` its attempt summary (may be absent)."""
-

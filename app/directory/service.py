@@ -111,7 +111,7 @@ async def _deactivate_missing(session: AsyncSession, reading: Reading, now: date
             raise Conflict(
                 f"{missing:,} of {active:,} active people are missing from the file and would be deactivated. "
                 "If the file really is everybody, import it again with force.",
-                [FieldError("force", "say force to deactivate them all")],
+                [FieldError("force", "if they have all left, import again with force (--force on the command line)")],
             )
     return await merge.deactivate_missing(session, seen, reading.nameless, now)
 

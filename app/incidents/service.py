@@ -92,7 +92,7 @@ async def declare(
         session,
         key=key,
         revision_id=revision.id,
-        title=title or default_title(playbook, clean),
+        title=title or default_title(playbook),
         severity=severity,
         facts=clean,
         drill=drill,
@@ -112,11 +112,8 @@ async def declare(
     return show(await get(session, key))
 
 
-def default_title(playbook: Playbook, facts: Mapping[str, Any]) -> str:
-    """The playbook's title with the first short fact: enough to tell two incidents apart."""
-    for name, fact in playbook.facts.items():
-        if fact.type == "text" and isinstance(facts.get(name), str):
-            return f"{playbook.title}: {facts[name]}"[:MAX_TITLE]
+def default_title(playbook: Playbook) -> str:
+    """The playbook's own title: true whatever the facts say, and short enough for a text."""
     return playbook.title[:MAX_TITLE]
 
 

@@ -64,6 +64,10 @@ async def sync(house: House) -> tuple[Problem, ...]:
     A file with errors changes nothing: its last good revision stays current. Cheap when nothing changed.
     """
     seen = _seen.setdefault(house.playbooks_dir, _Seen())
+    if not await asyncio.to_thread(house.playbooks_dir.is_dir):
+        # A command started elsewhere, or a folder that is away for a moment: what is known stays.
+        log.warning("the playbooks folder is not there: %s", house.playbooks_dir)
+        return seen.problems
     stamp = await asyncio.to_thread(_stamp, house.playbooks_dir)
     if seen.stamp == stamp:
         return seen.problems

@@ -48,8 +48,8 @@ async def answers_lately(session: AsyncSession, sender: str, *, since: datetime)
 async def questions(session: AsyncSession, person_ids: Sequence[int]) -> Sequence[RowMapping]:
     """Every delivery that these people got of a sent bulletin in an open incident, the newest first.
 
-    `open`: unanswered, neither replaced nor cancelled. What was stopped before it was handed over is left out, unless
-    it was answered all the same.
+    `open`: unanswered, its bulletin neither cancelled nor replaced by a newer one to the same person. What was stopped
+    before it was handed over is left out, unless it was answered all the same.
     """
     return await rows(
         session,
@@ -57,7 +57,9 @@ async def questions(session: AsyncSession, person_ids: Sequence[int]) -> Sequenc
         SELECT d.id, d.person_id, d.incident_id, d.bulletin_id, d.code, d.response, d.handed_over_at, d.responded_at,
                i.title, i.key, i.drill, b.number,
                (d.cancel_reason IS NOT DISTINCT FROM 'superseded') AS superseded,
-               (d.response IS NULL AND d.cancelled_at IS NULL) AS open
+               (d.response IS NULL AND d.cancelled_at IS NULL AND b.state = 'sent' AND NOT EXISTS (
+                 SELECT FROM delivery n JOIN bulletin nb ON nb.id = n.bulletin_id
+                 WHERE n.incident_id = d.incident_id AND n.person_id = d.person_id AND nb.number > b.number)) AS open
         FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
         WHERE d.person_id = ANY(:people) AND b.sent_at IS NOT NULL AND i.closed_at IS NULL
           AND NOT (d.cancelled_at IS NOT NULL AND d.handed_over_at IS NULL AND d.response IS NULL)

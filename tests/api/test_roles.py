@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ import pytest
 import pytest_asyncio
 
 from app.access.matrix import MATRIX, Action
+from app.board.stream import Hub
+from app.kernel.errors import Invalid
+from app.main import create_app
 from tests.api.company import CSV, MOBILES, ROLES, Events, check_problem, code_of
 from tests.stack import Stack
 
@@ -208,6 +212,41 @@ async def test_webhooks_take_a_signature_and_no_token(muster: Stack, scene: Scen
     check_problem(answer, 403)
 
 
+OPEN_PAGES = {"/", "/sign-in/{secret}", "/a/{token}"}
+"""`/` tells whoever is not signed in how to sign in; the other two ask for a secret of their own."""
+
+
+def routes_of(router: Any) -> Iterator[tuple[str, str]]:
+    """(method, path) of everything that a router takes, however it was put together."""
+    for route in router.routes:
+        if (inner := getattr(route, "original_router", None)) is not None:
+            yield from routes_of(inner)
+        else:
+            for method in getattr(route, "methods", None) or ():
+                yield method, route.path
+
+
+async def test_no_page_shows_or_does_anything_for_whom_is_not_signed_in(muster: Stack, scene: Scene) -> None:
+    app = create_app(muster.house, Hub(muster.house.db.url), signatures=None)
+    documents = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
+    there = {
+        (method, path)
+        for method, path in routes_of(app)
+        if (method, path) not in set(TABLE) | OPEN | SIGNED and path not in OPEN_PAGES | documents and method != "HEAD"
+    }
+    assert len(there) > 5, "the pages were not found"
+    before = await muster.call("GET", f"/incidents/{scene.key}/timeline")
+    async with httpx2.AsyncClient(verify=False, base_url=muster.base_url, trust_env=False) as nobody:
+        for method, route in sorted(there):
+            path = re.sub(r"\{[^}]*\}", "1", scene.path(route))
+            for cookies in ({}, {"Cookie": "muster_session=made-up"}):
+                answer = await nobody.request(method, path, headers={"Accept": "text/html", **cookies})
+                assert answer.status_code in (401, 403, 422), (method, route, answer.status_code)
+                assert "Ana Till" not in answer.text
+                assert scene.key not in answer.text.replace(path, "")
+    assert await muster.call("GET", f"/incidents/{scene.key}/timeline") == before
+
+
 async def test_a_leavers_token_dies_at_once_and_so_does_an_open_stream(muster: Stack) -> None:
     key = await muster.declare()
     header = CSV.splitlines()[0]
@@ -300,8 +339,6 @@ async def test_numbers_and_addresses_are_masked_for_whom_need_not_see_them(muste
 
 
 async def test_every_role_may_be_given_and_no_other(muster: Stack) -> None:
-    from app.kernel.errors import Invalid
-
     with pytest.raises(Invalid, match="cannot be made"):
         await muster.token("owner")
     with pytest.raises(Invalid):

@@ -28,7 +28,8 @@ WITH i AS (
   SELECT id, 1, 'sent', 'investigating', 'SEV1', '{{}}', '[]', '[]', true, declared_by, now(), declared_by, now()
   FROM i RETURNING id, incident_id
 ), dep AS (
-  INSERT INTO department (name, key) SELECT '{key} ' || n, lower('{key} ') || n FROM generate_series(0, 6) n RETURNING id, name
+  INSERT INTO department (name, key)
+  SELECT '{key} ' || n, lower('{key} ') || n FROM generate_series(0, 6) n RETURNING id, name
 ), p AS (
   INSERT INTO person (employee_id, name, department_id, active, created_at, updated_at)
   SELECT '{key}-' || n, 'Person ' || n, dep.id, n % 50 <> 0, now(), now()

@@ -189,7 +189,7 @@ def test_a_bulletin_from_draft_to_sent(shell: Shell) -> None:
     assert "Contoso" in drafted
     assert "DRILL" in drafted
     assert "not approved" in shell.here("bulletins", "send", key, "1").refused()
-    approved = shell.muster("bulletins", "approve", key, "1", "--accept-warnings", "--json").fine()
+    approved = shell.here("bulletins", "approve", key, "1", "--accept-warnings", "--json").fine()
     assert json.loads(approved)["state"] == "approved"
     sent = json.loads(shell.muster("bulletins", "send", key, "1", "--json").fine())
     assert sent["state"] == "sent"

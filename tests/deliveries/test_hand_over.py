@@ -113,6 +113,39 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_had_not_begun(the_des
     assert await duplicates(the_desk) == 0
 
 
+async def test_cancelling_while_three_workers_send_and_people_answer(the_desk: Desk, at_the_desk: Crew) -> None:
+    people = [a_person(email="") for _ in range(120)]
+    key = await at_the_desk.told(*people)
+    await faults(the_desk, latency_ms=15)
+
+    async def cancel() -> None:
+        async def some() -> bool:
+            return any(a["state"] == "accepted" for a in await the_desk.attempts(key))
+
+        await the_desk.until(some)
+        await the_desk.call("POST", f"/incidents/{key}/bulletins/1/cancel")
+
+    async def answer() -> None:
+        for person in people[::9]:
+            await the_desk.text(person.mobile, "1")
+
+    workers = [the_desk.hand_over(f"worker {n}") for n in range(3)]
+    await asyncio.gather(cancel(), answer(), *workers)
+    await faults(the_desk, latency_ms=None)
+    await the_desk.hand_over()
+    board = await the_desk.board(key)
+    adds_up(board)
+    states = Counter(a["state"] for a in await the_desk.attempts(key))
+    assert set(states) <= {"accepted", "cancelled"}
+    texts = Counter(text["to"] for text in await the_desk.texts())
+    assert states["accepted"] == sum(texts[person.mobile] for person in people)
+    assert max(texts[person.mobile] for person in people) == 1
+    assert board["counts"]["pending"] == board["counts"]["unreachable"] == 0
+    answered = len(people[::9])
+    assert board["counts"]["acknowledged"] == answered
+    assert board["counts"]["waiting"] + board["counts"]["cancelled"] == len(people) - answered
+
+
 async def test_what_was_not_taken_waits_and_is_tried_again(the_desk: Desk, at_the_desk: Crew) -> None:
     people = [a_person() for _ in range(6)]
     key = await at_the_desk.told(*people)

@@ -110,10 +110,13 @@ stages:
 _count = itertools.count(1)
 
 
-def a_number(fate: str = "0006") -> str:
-    """A number that nobody else has, with this fate; `0006` is a phone that takes every text and stays silent."""
+FINE = "0006"
+
+
+def a_number(fate: str = FINE) -> str:
+    """A number that nobody else has, with this fate; `fine` is a phone that takes every text and stays silent."""
     place = next(_count)
-    return f"+1500{200 + place % 800}{fate}"
+    return f"+1206{2_000_000 + place}" if fate == FINE else f"+1500{200 + place % 800}{fate}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Person:
     name: str = ""
 
 
-def a_person(fate: str = "0006", *, email: str | None = None, **given: Any) -> Person:
+def a_person(fate: str = FINE, *, email: str | None = None, **given: Any) -> Person:
     """Somebody with a mobile of this fate and a mailbox that takes everything."""
     place = next(_count)
     given.setdefault("mobile", a_number(fate))

@@ -172,6 +172,26 @@ async def test_a_digit_after_the_incident_was_closed_is_kept(the_desk: Desk, at_
     assert (await at_the_desk.person(key, person))["status"] == "acknowledged"
 
 
+async def test_a_bulletin_that_never_arrived_is_no_open_question_beside_a_newer_one(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    """The handset was off for good; then it is on again, and the next bulletin arrives."""
+    person = a_person(email="")
+    key = await told(the_desk, at_the_desk, person, severity="SEV2")
+    for _ in range(2):
+        attempt = (await the_desk.attempts(key))[-1]
+        await the_desk.callback(attempt["id"], attempt["provider_message_id"], "undelivered", 30003)
+        the_desk.clock.advance(seconds=60)
+        await the_desk.hand_over()
+    assert (await at_the_desk.person(key, person))["status"] == "unreachable"
+    await the_desk.send(key, "identified")
+    await the_desk.hand_over()
+    the_desk.clock.advance(seconds=DIGIT_RACE_SECONDS + 1)
+    assert "1 OK" in await the_desk.text(person.mobile, "1")
+    assert await the_desk.acts(key, person, 2) == [("ok", False)]
+    assert (await at_the_desk.person(key, person))["status"] == "unreachable"
+
+
 async def test_a_cancelled_bulletin_is_no_open_question_beside_a_newer_one(the_desk: Desk, at_the_desk: Crew) -> None:
     """It was wrong, it was stopped and replaced: the digit means what is right now, and nobody is asked back."""
     person = a_person()

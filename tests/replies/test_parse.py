@@ -37,10 +37,10 @@ TABLE: list[tuple[str, Answer]] = [
 
 NOT_ANSWERS = [
     "", " ", "👍", ":)", "?", "4", "0", "11", "12", "1 2", "1/2", "1.5", "½", "2 of us", "yes in 2 hours",
-    "1 hour late", "ok but tills 3 and 4 are down", "not ok", "ok?no", "I need help", "need", "help me", "we need help at gate 2",
-    "can", "can not come", "1 ok", "ok 1", "1 1", "ack ack", "one", "K7", "1 K7 K8", "1 7K", "1 K1", "1 B7", "K7 K7",
-    "oui", "si", "stop it", "please stop", "stop the belt", "cancel my order", "the end", "help wanted", "yes please",
-    "no", "n", "y", "👍👍 great", "1" * 4000, "١", "okk", "1 STOP", "STOP 1", "2 HELP",
+    "1 hour late", "ok but tills 3 and 4 are down", "not ok", "ok?no", "I need help", "need", "help me",
+    "we need help at gate 2", "can", "can not come", "1 ok", "ok 1", "1 1", "ack ack", "one", "K7", "1 K7 K8", "1 7K",
+    "1 K1", "1 B7", "K7 K7", "oui", "si", "stop it", "please stop", "stop the belt", "cancel my order", "the end",
+    "help wanted", "yes please", "no", "n", "y", "👍👍 great", "1" * 4000, "١", "okk", "1 STOP", "STOP 1", "2 HELP",
 ]  # fmt: skip
 
 KINDS = {

@@ -126,8 +126,7 @@ def test_each_mistake_is_named_with_what_would_be_right(
 
 
 REAL = (
-    "half of Twilio, the SID", "a database without the secret key", "a country that is none",
-    "a time scale with the real Twilio", "a port that is no number",
+    "half of Twilio, the SID", "a database without the secret key", "a time scale with the real Twilio",
 )  # fmt: skip
 
 
@@ -156,10 +155,8 @@ def test_what_only_the_machine_can_tell_stops_the_start_as_plainly(tmp_path: Pat
         held = {"MUSTER_PORT": str(holder.getsockname()[1]), "MUSTER_DATA_DIR": "never-made"}
         cases = [
             (held, "MUSTER_PORT", ("web",)),
-            (held, "MUSTER_PORT", ("up",)),
             ({"MUSTER_HOST": "999.1.1.1", "MUSTER_PORT": str(free_port())}, "MUSTER_HOST", ("web",)),
             ({"MUSTER_DATA_DIR": "a-file"}, "MUSTER_DATA_DIR", ("worker",)),
-            ({"MUSTER_DATA_DIR": "a-file"}, "MUSTER_DATA_DIR", ("migrate",)),
             ({"MUSTER_DATA_DIR": "spoiled", "MUSTER_PORT": str(free_port())}, "MUSTER_DATA_DIR", ("web",)),
         ]
         with ThreadPoolExecutor(2) as pool:
