@@ -128,13 +128,13 @@ async def recent_timeline(session: AsyncSession, key: str, incident_id: int, *, 
 
 
 async def sends(session: AsyncSession, bulletin_id: int) -> Sequence[RowMapping]:
-    """When each step of a bulletin's ladder began, by channel, and to how many people."""
+    """When each step of a bulletin's ladder began to be handed over, by channel, and to how many people it was."""
     return await rows(
         session,
         """
-        SELECT a.rung, a.channel, min(a.created_at) AS at, count(*) AS people
+        SELECT a.rung, a.channel, min(a.handed_over_at) AS at, count(*) AS people
         FROM attempt a JOIN delivery d ON d.id = a.delivery_id
-        WHERE d.bulletin_id = :bulletin AND a.seq = 0 GROUP BY a.rung, a.channel ORDER BY 3, 1
+        WHERE d.bulletin_id = :bulletin AND a.seq = 0 AND a.handed_over_at IS NOT NULL GROUP BY a.rung, a.channel ORDER BY 3, 1
         """,
         {"bulletin": bulletin_id},
     )

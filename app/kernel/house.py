@@ -11,7 +11,6 @@ from app.kernel.db import Database
 from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs
 
-
 UTC = ZoneInfo("UTC")
 
 
