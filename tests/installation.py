@@ -126,7 +126,8 @@ class Installation:
         assert imported["created"] > 500
         playbook = self.call("GET", "/playbooks/global-vendor-outage")
         facts = {fact["name"]: fact["example"] for fact in playbook["facts"] if fact["name"] != "sites"}
-        incident = self.call("POST", "/incidents", json={"playbook": playbook["slug"], "severity": "SEV1", "facts": facts})
+        declaration = {"playbook": playbook["slug"], "severity": "SEV1", "facts": facts}
+        incident = self.call("POST", "/incidents", json=declaration)
         path = f"/incidents/{incident['key']}/bulletins"
         number = self.call("POST", path, json={"stage": "investigating", "facts": {}})["number"]
         self.call("POST", f"{path}/{number}/approve", json={"accept_warnings": True})

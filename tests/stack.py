@@ -92,7 +92,8 @@ class Stack:
 
     async def write(self, key: str, stage: str = "investigating", **more: Any) -> int:
         """Drafts and approves; returns the number."""
-        drafted = await self.call("POST", f"/incidents/{key}/bulletins", {"stage": stage, "facts": {}, **more}, status=201)
+        body = {"stage": stage, "facts": {}, **more}
+        drafted = await self.call("POST", f"/incidents/{key}/bulletins", body, status=201)
         number = int(drafted["number"])
         await self.call("POST", f"/incidents/{key}/bulletins/{number}/approve", {"accept_warnings": True})
         return number
@@ -107,7 +108,8 @@ class Stack:
         return found
 
     async def recipients(self, key: str, number: int = 1, **query: Any) -> list[dict[str, Any]]:
-        found = await self.call("GET", f"/incidents/{key}/bulletins/{number}/recipients", params={"limit": 1000, **query})
+        path = f"/incidents/{key}/bulletins/{number}/recipients"
+        found = await self.call("GET", path, params={"limit": 1000, **query})
         return list(found["items"])
 
     async def person(self, key: str, employee_id: str, number: int = 1) -> dict[str, Any]:
@@ -182,7 +184,9 @@ async def stack(
         opened.push_async_callback(hub.stop)
         app = create_app(house, hub, signatures=Signatures(ACCOUNT, AUTH_TOKEN))
         server = uvicorn.Server(
-            uvicorn.Config(app, port=port, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+            uvicorn.Config(
+                app, port=port, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            )
         )
         serving = asyncio.create_task(server.serve())
 
@@ -192,7 +196,7 @@ async def stack(
             await serving
 
         opened.push_async_callback(stop_web)
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 (uvicorn offers no event)
             await asyncio.sleep(0.01)
         program = Program(Settings(), house, database_url, jobs, None)
         working: Worker | None = None

@@ -134,7 +134,8 @@ async def sends(session: AsyncSession, bulletin_id: int) -> Sequence[RowMapping]
         """
         SELECT a.rung, a.channel, min(a.handed_over_at) AS at, count(*) AS people
         FROM attempt a JOIN delivery d ON d.id = a.delivery_id
-        WHERE d.bulletin_id = :bulletin AND a.seq = 0 AND a.handed_over_at IS NOT NULL GROUP BY a.rung, a.channel ORDER BY 3, 1
+        WHERE d.bulletin_id = :bulletin AND a.seq = 0 AND a.handed_over_at IS NOT NULL
+        GROUP BY a.rung, a.channel ORDER BY 3, 1
         """,
         {"bulletin": bulletin_id},
     )

@@ -84,9 +84,7 @@ async def filled(the_desk: Desk, module_database: str) -> Desk:
 
 
 @pytest.mark.parametrize(("key", "people"), [(SMALL, 10), (LARGE, 10_000)])
-async def test_the_board_is_one_statement_whatever_the_number_of_people(
-    filled: Desk, key: str, people: int
-) -> None:
+async def test_the_board_is_one_statement_whatever_the_number_of_people(filled: Desk, key: str, people: int) -> None:
     with statements(filled.house.db) as seen:
         async with filled.house.db.begin() as session:
             found = await board.board(session, key, 1)

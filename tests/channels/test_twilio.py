@@ -47,7 +47,7 @@ async def twilio() -> AsyncIterator[Callable[..., TwilioSms]]:
     def aimed(port: int, *, sender: str = SENDER, read: float = 15.0) -> TwilioSms:
         provider.client.api.base_url = f"http://127.0.0.1:{port}"
         provider.sender = sender
-        provider.transport.client.timeout = httpx2.Timeout(5.0, read=read)
+        provider.transport.be_patient(httpx2.Timeout(5.0, read=read))
         return provider
 
     yield aimed
@@ -96,9 +96,7 @@ CASES: list[tuple[str, Talk, Kind, int | None, bool]] = [
 
 
 @pytest.mark.parametrize(("talk", "kind", "code", "down"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
-async def test_what_an_answer_proves(
-    twilio: Aim, talk: Talk, kind: Kind, code: int | None, down: bool
-) -> None:
+async def test_what_an_answer_proves(twilio: Aim, talk: Talk, kind: Kind, code: int | None, down: bool) -> None:
     async with talking(talk) as wire:
         outcome = await twilio(wire.port, read=0.5).send(a_message(), ours)
     assert (outcome.kind, outcome.error_code, outcome.down) == (kind, code, down)

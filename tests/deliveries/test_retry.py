@@ -142,9 +142,7 @@ async def test_a_flagged_number_is_not_tried_by_the_next_bulletin(the_desk: Desk
     assert only["channel"] == "email"
 
 
-async def test_two_callbacks_about_one_failure_do_not_hurry_the_ladder_twice(
-    the_desk: Desk, at_the_desk: Crew
-) -> None:
+async def test_two_callbacks_about_one_failure_do_not_hurry_the_ladder_twice(the_desk: Desk, at_the_desk: Crew) -> None:
     person = a_person()
     key = await at_the_desk.told(person)
     await the_desk.hand_over()

@@ -23,7 +23,7 @@ async def muster(module_database: str, tmp_path_factory: pytest.TempPathFactory)
         assert running.worker
         sms = running.worker.providers.by_channel["sms"]
         assert isinstance(sms, TwilioSms)
-        sms.transport.client.timeout = httpx2.Timeout(5.0, read=1.5)
+        sms.transport.be_patient(httpx2.Timeout(5.0, read=1.5))
         yield running
 
 

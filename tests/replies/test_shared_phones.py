@@ -48,9 +48,7 @@ async def test_each_text_on_a_shared_phone_holds_its_own_code_and_link(the_desk:
         assert the_desk.house.link(delivery["id"]) in texts[delivery["code"]]
 
 
-async def test_words_from_a_shared_phone_come_from_somebody_at_this_number(
-    the_desk: Desk, at_the_desk: Crew
-) -> None:
+async def test_words_from_a_shared_phone_come_from_somebody_at_this_number(the_desk: Desk, at_the_desk: Crew) -> None:
     people = sharing(2)
     key = await told(the_desk, at_the_desk, *people)
     answer = await the_desk.text(people[0].mobile, "tills 3 and 4 are down")
@@ -97,9 +95,7 @@ async def test_once_all_but_one_have_left_the_phone_is_no_longer_shared(the_desk
     assert await the_desk.acts(key, leaves) == []
 
 
-async def test_a_code_that_two_people_had_in_closed_incidents_is_asked_back(
-    the_desk: Desk, at_the_desk: Crew
-) -> None:
+async def test_a_code_that_two_people_had_in_closed_incidents_is_asked_back(the_desk: Desk, at_the_desk: Crew) -> None:
     """Codes are unique while incidents are open. Later only the link says whose it is."""
     people = sharing(2)
     first = await told(the_desk, at_the_desk, people[0])
