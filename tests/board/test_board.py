@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,50 +13,10 @@ import pytest_asyncio
 from sqlalchemy import event
 
 from app.board import service as board
-from app.deliveries.states import State
 from app.deliveries.status import STATUSES
 from app.kernel.db import Database, rows
-from tests.journeys.crew import COUNTS, Crew, Desk, a_person, adds_up, statement
-
-FILL = """
-WITH i AS (
-  INSERT INTO incident (key, revision_id, title, status, severity, facts, drill, simulated, declared_by, declared_at)
-  SELECT '{key}', r.id, 'Large', 'investigating', 'SEV1', '{{}}', false, true, a.id, now()
-  FROM (SELECT max(id) AS id FROM playbook_revision) r, (SELECT min(id) AS id FROM account) a RETURNING id, declared_by
-), b AS (
-  INSERT INTO bulletin (incident_id, number, state, stage, severity, facts, audiences, problems, warnings_accepted,
-                        created_by, created_at, sent_by, sent_at)
-  SELECT id, 1, 'sent', 'investigating', 'SEV1', '{{}}', '[]', '[]', true, declared_by, now(), declared_by, now()
-  FROM i RETURNING id, incident_id
-), dep AS (
-  INSERT INTO department (name, key)
-  SELECT '{key} ' || n, lower('{key} ') || n FROM generate_series(0, 6) n RETURNING id, name
-), p AS (
-  INSERT INTO person (employee_id, name, department_id, active, created_at, updated_at)
-  SELECT '{key}-' || n, 'Person ' || n, dep.id, n % 50 <> 0, now(), now()
-  FROM generate_series(1, {people}) n JOIN dep ON dep.name = '{key} ' || n % 7 RETURNING id, employee_id
-), d AS (
-  INSERT INTO delivery (bulletin_id, incident_id, person_id, audience, language, code, code_seq, created_at, response,
-                        responded_via, responded_at)
-  SELECT b.id, b.incident_id, p.id, 'all', '', 'K7', 0, now(),
-         CASE WHEN p.id % 3 = 0 THEN (ARRAY['ok', 'ok', 'need_help', 'cannot'])[p.id % 4 + 1] END,
-         CASE WHEN p.id % 3 = 0 THEN 'sms' END, CASE WHEN p.id % 3 = 0 THEN now() END
-  FROM b, p RETURNING id
-)
-INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, not_before, fence, tries,
-                     provider_message_id, lease_until, unknown_since, created_at, updated_at)
-SELECT d.id, r.rung, 0, (ARRAY['sms', 'email'])[r.rung + 1], 'x' || d.id, s.state, 5, now(), 0, 0,
-       CASE WHEN s.state = 'accepted' THEN '{key}' || d.id || '-' || r.rung END, now(), now(), now(), now()
-FROM d CROSS JOIN generate_series(0, 1) r (rung)
-CROSS JOIN LATERAL (SELECT (ARRAY[{states}])[(d.id * 7 + r.rung * 3) % {many} + 1] AS state) s
-"""
-
-
-async def fill(database_url: str, key: str, people: int) -> None:
-    """A sent bulletin to so many, with answers and attempts of every state."""
-    states = ", ".join(f"'{state}'" for state in State)
-    await statement(database_url, FILL.format(key=key, people=people, states=states, many=len(State)))
-    await statement(database_url, "ANALYZE")
+from bench.board import fill
+from tests.journeys.crew import COUNTS, Crew, Desk, a_person, adds_up
 
 
 @contextmanager
@@ -78,8 +39,8 @@ SMALL, LARGE = "INC-1000-0010", "INC-1000-9999"
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def filled(the_desk: Desk, module_database: str) -> Desk:
-    await fill(module_database, SMALL, 10)
-    await fill(module_database, LARGE, 10_000)
+    for key, people in ((SMALL, 10), (LARGE, 10_000)):
+        await asyncio.to_thread(fill, module_database, key, people)
     return the_desk
 
 

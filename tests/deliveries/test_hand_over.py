@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
+from app.channels.port import Providers
+from app.channels.smtp import SmtpEmail
 from app.deliveries.dispatcher import Dispatcher
 from app.escalations.timer import Timer
 from app.kernel.db import run
+from tests.channels.wires import talking
 from tests.journeys.crew import STEP_SECONDS, Crew, Desk, a_person, adds_up, faults, tried
 
 
@@ -111,6 +116,52 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_had_not_begun(the_des
     await the_desk.hand_over("the next worker")
     assert {a["state"] for a in await the_desk.attempts(key)} == {"accepted"}
     assert await duplicates(the_desk) == 0
+
+
+async def test_one_number_that_fails_holds_up_nobody_else(the_desk: Desk, at_the_desk: Crew) -> None:
+    """A 500 for one number is no carrier that is down: the others go out in the same round."""
+    bad = [a_person("4002", email=""), a_person("4005", email="")]
+    others = [a_person(email="") for _ in range(200)]
+    key = await at_the_desk.told(*bad, *others)
+    await the_desk.hand_over()
+    states = Counter(a["state"] for a in await the_desk.attempts(key))
+    assert states == {"accepted": 200, "unknown": 2}
+
+
+@pytest.mark.parametrize("seconds", [1.5, 3.0])
+async def test_a_mail_server_that_takes_its_time_gets_the_mail_all_the_same(
+    the_desk: Desk, at_the_desk: Crew, seconds: float
+) -> None:
+    """Servers that ask back about a recipient, or slow everybody down, take seconds before the words may follow."""
+    people = [a_person(mobile="") for _ in range(6)]
+    key = await at_the_desk.told(*people)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 slow\r\n")
+        while True:
+            line = (await reader.readuntil(b"\r\n")).upper()
+            if line.startswith(b"RCPT"):
+                await asyncio.sleep(seconds)
+            writer.write(b"354 go on\r\n" if line.startswith(b"DATA") else b"250 OK\r\n")
+            if line.startswith(b"DATA"):
+                await reader.readuntil(b"\r\n.\r\n")
+                writer.write(b"250 stored\r\n")
+
+    async with talking(talk) as wire:
+        slow = SmtpEmail(
+            host="127.0.0.1", port=wire.port, tls=False, username=None, password=None, sender="muster@example.org",
+            reply_to=None,
+        )  # fmt: skip
+        worker = Dispatcher(the_desk.house, Providers({"email": slow}), "patient")
+
+        async def all_sent() -> bool:
+            await worker.drain()
+            return {a["state"] for a in await the_desk.attempts(key)} == {"accepted"}
+
+        await the_desk.until(all_sent, seconds=60)
+        await worker.stop()
+        await slow.close()
+        assert bytes(wire.heard).count(b"\r\n.\r\n") == len(people)
 
 
 async def test_cancelling_while_three_workers_send_and_people_answer(the_desk: Desk, at_the_desk: Crew) -> None:

@@ -241,8 +241,12 @@ class Desk(Stack):
         return self.house.clock
 
     async def hand_over(self, name: str = "a worker") -> int:
-        """What a worker does when it is woken; returns how many provider calls were made."""
-        return await Dispatcher(self.house, self.providers, name).drain()
+        """What a worker does when it is woken, to the last answer; returns how many provider calls were made."""
+        dispatcher = Dispatcher(self.house, self.providers, name)
+        try:
+            return await dispatcher.drain()
+        finally:
+            await dispatcher.stop()
 
     async def take_steps(self) -> int:
         return await Timer(self.house).step()
