@@ -114,6 +114,7 @@ def web() -> None:
 
     settings = load()
     refuse_taken_port(settings)
+    settings.secret()
     settings.need_playbooks()
     _prepare(settings)
     from app import main as web_program  # heavy: after everything that can stop the start

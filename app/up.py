@@ -64,8 +64,8 @@ def demo_settings() -> Settings:
 def run(settings: Settings, *, auto: bool = False, then: Callable[[], None] | None = None) -> int:
     """Starts everything and stays until it is stopped; returns the exit code. `then` runs once all are started."""
     refuse_taken_port(settings)
-    settings.need_playbooks()
     settings.secret()
+    settings.need_playbooks()
     with contextlib.ExitStack() as held:
         if settings.database_url:
             from app.kernel import migrate

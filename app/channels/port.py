@@ -100,6 +100,25 @@ class Records(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Heard:
+    """A text that somebody sent to us, as the provider's own records show it. `at` is when the provider had it."""
+
+    sid: str
+    sender: str
+    body: str
+    at: datetime
+
+
+@runtime_checkable
+class Inbox(Protocol):
+    """A provider whose records show what was sent to us."""
+
+    async def received(self, *, since: datetime) -> Sequence[Heard]:
+        """Texts to our senders since about then, in any order. Raises ProviderDown when the list cannot be read."""
+        ...
+
+
 class ProviderDown(Exception):
     """The provider's records cannot be read right now."""
 

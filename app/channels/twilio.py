@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from app.channels.port import Capabilities, Health, Kind, Listed, Outcome, Outgoing, ProviderDown, StillOurs
+from app.channels.port import Capabilities, Heard, Health, Kind, Listed, Outcome, Outgoing, ProviderDown, StillOurs
 from app.kernel.logs import redact
 
 log = logging.getLogger("muster.channels.twilio")
@@ -196,6 +197,27 @@ class TwilioSms:
             )
             for entry in found
             if str(entry.direction).startswith("outbound")
+        ]
+
+    async def received(self, *, since: datetime) -> Sequence[Heard]:
+        try:
+            ours = [self.sender]
+            if self.sender.startswith("MG"):
+                numbers = await self.client.incoming_phone_numbers.list_async(limit=LIST_LIMIT)
+                ours = [str(entry.phone_number) for entry in numbers]
+            # The filter has a day's grain; the caller looks at the time itself.
+            day = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            found = [
+                entry
+                for number in ours
+                for entry in await self.client.messages.list_async(to=number, date_sent_after=day)
+            ]
+        except (TwilioException, httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ProviderDown(type(error).__name__) from error
+        return [
+            Heard(sid=str(entry.sid), sender=str(entry.from_), body=str(entry.body or ""), at=entry.date_created)
+            for entry in found
+            if str(entry.direction) == "inbound" and entry.date_created is not None
         ]
 
     async def check(self) -> Health:

@@ -34,6 +34,18 @@ async def finish_inbound(
     )
 
 
+async def first_sent(session: AsyncSession) -> datetime | None:
+    """When the first bulletin of all went out."""
+    found = await row(session, "SELECT min(sent_at) AS at FROM bulletin")
+    return found["at"] if found else None
+
+
+async def known_sids(session: AsyncSession, sids: Sequence[str]) -> set[str]:
+    """Those of these texts that were handled."""
+    found = await rows(session, "SELECT sid FROM inbound_message WHERE sid = ANY(:sids)", {"sids": list(sids)})
+    return {entry["sid"] for entry in found}
+
+
 async def answers_lately(session: AsyncSession, sender: str, *, since: datetime) -> int:
     """How many texts of this number we answered since then."""
     found = await row(

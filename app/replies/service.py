@@ -40,12 +40,17 @@ LATE_DAYS = 7
 
 @dataclass(frozen=True)
 class Inbound:
-    """A text as the carrier gave it to us. `opt_out_type` is set when the carrier itself dealt with the word."""
+    """A text as the carrier gave it to us. `opt_out_type` is set when the carrier itself dealt with the word.
+
+    `found_at`: it did not reach us and was found in the carrier's list; then nobody waits for an answer any more, and
+    this is when it was sent.
+    """
 
     sid: str
     sender: str
     body: str
     opt_out_type: str | None = None
+    found_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ async def receive(session: AsyncSession, house: House, inbound: Inbound) -> str 
     if inbound_id is None:
         return None
     handled = await _handle(session, house, inbound, inbound_id)
-    answer = handled.answer
+    answer = None if inbound.found_at else handled.answer
     if answer is not None and await _answered_enough(session, inbound, handled.outcome, since=now - timedelta(hours=1)):
         log.warning("a number was answered very often within the hour; its text is recorded, not answered")
         answer = None
@@ -184,7 +189,7 @@ async def _coded(
     standing = [entry for entry in found if entry["closed_at"] is None] or found
     if len({entry["person_id"] for entry in standing}) > 1:
         return Handled("asked_who", wording.use_the_link(), drill=_drills(standing))
-    return await _record(session, house, standing[0], meant.response)
+    return await _record(session, house, standing[0], meant.response, inbound)
 
 
 async def _bare(
@@ -197,24 +202,24 @@ async def _bare(
     if len(open_ones) > 1:
         return Handled("asked_which_question", wording.which_question(open_ones), person_id)
     if len(open_ones) == 1:
-        older = _race(house, open_ones[0], questions)
+        older = _race(house, open_ones[0], questions, inbound.found_at or house.clock.now())
         if older:
             return Handled("asked_which_question", wording.which_question([open_ones[0], older]), person_id)
-        return await _record(session, house, open_ones[0], meant.response)
+        return await _record(session, house, open_ones[0], meant.response, inbound)
     answered = [question for question in questions if question["response"] and not question["superseded"]]
     latest = {question["incident_id"]: question for question in reversed(answered)}
     if len(latest) > 1:
         return Handled("asked_which_question", wording.which_question(list(latest.values())), person_id)
     if latest:
-        return await _record(session, house, next(iter(latest.values())), meant.response)
+        return await _record(session, house, next(iter(latest.values())), meant.response, inbound)
     # Of what was stopped after the person had it, an answer still counts where it is plain which is meant.
     had = {question["incident_id"]: question for question in reversed(questions) if question["handed_over_at"]}
     if len(had) == 1:
-        return await _record(session, house, next(iter(had.values())), meant.response)
+        return await _record(session, house, next(iter(had.values())), meant.response, inbound)
     since = house.clock.now() - timedelta(days=LATE_DAYS)
     closed = list(await repository.latest_closed(session, person_id, since=since))
     if len(closed) == 1 and not had:
-        return await _record(session, house, closed[0], meant.response)
+        return await _record(session, house, closed[0], meant.response, inbound)
     await _report(session, house, inbound, inbound_id, people, maybe_help=meant.response == "need_help")
     return Handled("no_question", wording.nothing_open(), person_id, _drills(questions))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.channels.sms_text import RESERVED_WORDS
 from app.kernel.db import row
-from app.replies.service import ANSWERS_AN_HOUR, CONFIRMATIONS_AN_HOUR, DIGIT_RACE_SECONDS
+from app.replies.service import ANSWERS_AN_HOUR, CONFIRMATIONS_AN_HOUR, DIGIT_RACE_SECONDS, Inbound, receive
 from app.replies.wording import CHOICES
 from tests.journeys.crew import Crew, Desk, Person, a_person, adds_up
 
@@ -43,7 +45,7 @@ async def test_one_open_question_is_answered_by_the_digit_alone(
     key = await told(the_desk, at_the_desk, person, other)
     answer = await the_desk.text(person.mobile, digit)
     assert named in answer
-    assert "tills are down" in answer
+    assert "Exercise" in answer
     entry = await at_the_desk.person(key, person)
     assert (entry["status"], entry["response"], entry["via"]) == (status, response, "sms")
     assert entry["acknowledged_at"]
@@ -121,6 +123,19 @@ async def test_the_race_is_over_after_twenty_seconds(the_desk: Desk, at_the_desk
     await the_desk.text(person.mobile, "1")
     assert await the_desk.acts(key, person, 2) == [("ok", False)]
     assert await the_desk.acts(key, person) == []
+
+
+async def test_the_race_is_as_long_as_the_time_scale_makes_it(the_desk: Desk, at_the_desk: Crew) -> None:
+    house = replace(the_desk.house, time_scale=10)
+    for seconds, expected in ((1.9, "asked_which_question"), (2.1, "answered")):
+        person = a_person()
+        key = await told(the_desk, at_the_desk, person)
+        await the_desk.send(key, "identified")
+        await the_desk.hand_over()
+        the_desk.clock.advance(seconds=seconds)
+        async with house.db.begin() as session:
+            await receive(session, house, Inbound(f"SMscaled{seconds}", person.mobile, "1"))
+        assert (await outcome(the_desk, person))[0] == expected
 
 
 async def test_there_is_no_race_when_the_older_one_was_answered(the_desk: Desk, at_the_desk: Crew) -> None:

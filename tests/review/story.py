@@ -33,6 +33,7 @@ from tests.playbooks.sample import SAMPLE
 
 EVIL = '=HYPERLINK("http://evil.test","x|y") `tick` <script>alert(1)</script>'
 SHARED = "+14155550199"
+TITLE = "A sample outage: North|wind `x` <b>"
 FACTS = {"vendor": "North|wind `x` <b>", "kind": "power", "hit": 12, "next_update": "2026-03-02T05:00:00Z"}
 PEOPLE = """\
 id,name,department,site,mobile,phone,email
@@ -103,7 +104,14 @@ class Teller:
             account = await access.create_account(session, self.clock, name="Kim Commander", role="commander")
             self.actor = Actor(account, "Kim Commander", "commander")
             shown = await incidents.declare(
-                session, self.house, self.actor, slug="sample", severity=severity, title=None, facts=FACTS, drill=drill
+                session,
+                self.house,
+                self.actor,
+                slug="sample",
+                severity=severity,
+                title=TITLE,
+                facts=FACTS,
+                drill=drill,
             )
             self.key = shown["key"]
 

@@ -1,0 +1,57 @@
+"""Texts that reached the carrier while we were down: found again in its own list, by their SIDs, and taken late."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.channels.port import Inbox, ProviderDown, Providers
+from app.kernel.house import House
+from app.replies import repository, service
+
+log = logging.getLogger("muster.lost")
+
+LOOK_BACK = timedelta(hours=24)
+"""Older texts than this stay with the carrier."""
+
+
+@dataclass
+class LostTexts:
+    """Run by one worker at a time, every half minute or so; each step is safe to repeat."""
+
+    house: House
+    providers: Providers
+
+    async def step(self) -> int:
+        """Takes every text that the carrier has and we lack; returns how many.
+
+        One younger than the settling time may still be on its way to us. Before the first bulletin went out there is
+        nothing that anybody could have answered.
+        """
+        provider = self.providers.by_channel.get("sms")
+        if not isinstance(provider, Inbox):
+            return 0
+        now = self.house.clock.now()
+        async with self.house.db.begin() as session:
+            first = await repository.first_sent(session)
+        if first is None:
+            return 0
+        since = max(first, now - LOOK_BACK)
+        try:
+            received = await provider.received(since=since)
+        except ProviderDown as error:
+            log.warning("the provider's list of incoming texts cannot be read (%s)", error)
+            return 0
+        until = now - timedelta(seconds=self.house.settle_seconds)
+        there = {text.sid: text for text in received if since <= text.at <= until}
+        async with self.house.db.begin() as session:
+            known = await repository.known_sids(session, list(there))
+        lost = sorted((text for sid, text in there.items() if sid not in known), key=lambda text: text.at)
+        for text in lost:
+            async with self.house.db.begin() as session:
+                inbound = service.Inbound(sid=text.sid, sender=text.sender, body=text.body, found_at=text.at)
+                await service.receive(session, self.house, inbound)
+        if lost:
+            log.warning("%d incoming texts had not reached us and were found in the provider's list", len(lost))
+        return len(lost)
