@@ -114,9 +114,8 @@ def web() -> None:
 
     settings = load()
     refuse_taken_port(settings)
-    settings.secret()
-    settings.need_playbooks()
     _prepare(settings)
+    settings.need_playbooks()
     from app import main as web_program  # heavy: after everything that can stop the start
 
     _run_loop(web_program.serve(settings))

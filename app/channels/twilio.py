@@ -19,7 +19,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from app.channels.port import Capabilities, Heard, Health, Kind, Listed, Outcome, Outgoing, ProviderDown, StillOurs
+from app.channels.port import Capabilities, Health, Heard, Kind, Listed, Outcome, Outgoing, ProviderDown, StillOurs
 from app.kernel.logs import redact
 
 log = logging.getLogger("muster.channels.twilio")

@@ -198,6 +198,8 @@ async def _bare(
     """A digit alone: it answers the one open question, or changes the one answer; otherwise the code is needed."""
     person_id = int(people[0]["person_id"])
     questions = [dict(question) for question in await repository.questions(session, [person_id])]
+    if (sent := inbound.found_at) is not None:  # what came later cannot have been meant
+        questions = [q for q in questions if q["handed_over_at"] is not None and q["handed_over_at"] <= sent]
     open_ones = [question for question in questions if question["open"]]
     if len(open_ones) > 1:
         return Handled("asked_which_question", wording.which_question(open_ones), person_id)
@@ -224,14 +226,16 @@ async def _bare(
     return Handled("no_question", wording.nothing_open(), person_id, _drills(questions))
 
 
-def _race(house: House, newer: Mapping[str, Any], questions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _race(
+    house: House, newer: Mapping[str, Any], questions: Sequence[Mapping[str, Any]], at: datetime
+) -> Mapping[str, Any] | None:
     """The older unanswered question that a digit may still mean, when the newer one has only just gone out.
 
     Of each incident only the last one before counts: whoever answered that has gone on from those before it.
     """
     handed_over = newer["handed_over_at"]
     within = timedelta(seconds=DIGIT_RACE_SECONDS / house.time_scale)
-    if handed_over is not None and house.clock.now() - handed_over > within:
+    if handed_over is not None and at - handed_over > within:
         return None
     place = next(place for place, question in enumerate(questions) if question["id"] == newer["id"])
     before: dict[int, Mapping[str, Any]] = {}
@@ -242,12 +246,10 @@ def _race(house: House, newer: Mapping[str, Any], questions: Sequence[Mapping[st
 
 
 async def _record(
-    session: AsyncSession, house: House, question: Mapping[str, Any] | RowMapping, response: str
+    session: AsyncSession, house: House, question: Mapping[str, Any] | RowMapping, response: str, inbound: Inbound
 ) -> Handled:
-    now = house.clock.now()
-    recorded = await take_answer(
-        session, house, question["id"], Act(response, "sms", now), actor=f"person:{question['person_id']}"
-    )
+    act = Act(response, "sms", inbound.found_at or house.clock.now())
+    recorded = await take_answer(session, house, question["id"], act, actor=f"person:{question['person_id']}")
     assert recorded is not None
     answer = wording.confirmation(
         response, title=question["title"], changed=recorded.before is not None, late=recorded.late,

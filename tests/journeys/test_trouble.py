@@ -171,3 +171,12 @@ async def test_mail_refused_for_now_is_sent_later_and_cut_mail_is_not_sent_twice
     await crew.until(key, now, status="waiting")
     await crew.until(key, cut, status="uncertain")
     assert [len(await crew.muster.emails(person.email)) for person in (now, cut)] == [1, 1]
+
+
+async def test_a_text_that_never_reached_us_is_found_in_the_carriers_list(crew: Crew) -> None:
+    """The carrier posts an incoming text once; while we are down it only stays in its list."""
+    person = a_person(email="")
+    key = await crew.told(person)
+    await all_have(crew, key, person)
+    crew.muster.simulator.simulator.outside.receive(person.mobile, "1")  # taken by the carrier, posted to nobody
+    await crew.until(key, person, status="acknowledged", via="sms", seconds=60)
