@@ -148,7 +148,11 @@ def test_what_only_the_machine_can_tell_stops_the_start_as_plainly(tmp_path: Pat
     spoiled = tmp_path / "spoiled"
     spoiled.mkdir()
     (spoiled / "secret-key").write_text("short")
-    dead = {"MUSTER_DATABASE_URL": f"postgresql://u:p@127.0.0.1:{free_port()}/db", "MUSTER_SECRET_KEY": "k" * 20}
+    dead = {
+        "MUSTER_DATABASE_URL": f"postgresql://u:p@127.0.0.1:{free_port()}/db",
+        "MUSTER_SECRET_KEY": "k" * 20,
+        "MUSTER_PLAYBOOKS_DIR": str(ROOT / "playbooks"),
+    }
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
