@@ -22,6 +22,7 @@ from app.escalations.timer import Timer
 from app.kernel import leases
 from app.kernel.clock import DatabaseClock
 from app.readiness import service as readiness
+from app.replies.lost import LostTexts
 from app.settings import Settings
 
 log = logging.getLogger("muster.worker")
@@ -30,6 +31,7 @@ SWEEP_SECONDS = 0.5
 BEAT_SECONDS = 5.0
 PROBE_SECONDS = 10.0
 TIDY_SECONDS = 60.0
+LOST_SECONDS = 60.0
 LEADER_SECONDS = 5.0
 STALLED_SECONDS = 30
 DRAIN_SECONDS = 10.0
@@ -47,6 +49,7 @@ class Worker:
         self.dispatcher = Dispatcher(self.house, providers, self.name)
         self.timer = Timer(self.house)
         self.reconciler = Reconciler(self.house, providers)
+        self.lost_texts = LostTexts(self.house, providers)
         self._draining: asyncio.Task[int] | None = None
         register(self.jobs, self._wake)
 
@@ -60,6 +63,7 @@ class Worker:
             asyncio.create_task(self._every(SWEEP_SECONDS, self._reconcile), name="reconciler"),
             asyncio.create_task(self._every(BEAT_SECONDS, self._beat), name="beat"),
             asyncio.create_task(self._every(PROBE_SECONDS, self._probe), name="probe"),
+            asyncio.create_task(self._every(self._lost_seconds, self._find_lost), name="lost texts"),
             asyncio.create_task(self._engine(), name="engine"),
             asyncio.create_task(keep_database(self.embedded), name="database"),
         ]
@@ -101,6 +105,15 @@ class Worker:
         # Waits for the provider, so it has a loop of its own and never holds the timer up.
         if await leases.hold(self.house.db, "reconciler", self.name, seconds=LEADER_SECONDS * 4):
             await self.reconciler.step()
+
+    @property
+    def _lost_seconds(self) -> float:
+        """A text is looked for once it is older than the settling time, so looking more often finds no more."""
+        return min(LOST_SECONDS, self.house.settle_seconds)
+
+    async def _find_lost(self) -> None:
+        if await leases.hold(self.house.db, "lost texts", self.name, seconds=self._lost_seconds * 2):
+            await self.lost_texts.step()
 
     async def _beat(self) -> None:
         if isinstance(self.house.clock, DatabaseClock):

@@ -34,6 +34,7 @@ ACCOUNT_CODES = frozenset({20003, 20005, 20008, 20403, 20404})
 """Wrong login, suspended account, test credentials, forbidden, no such account."""
 
 LIST_LIMIT = 1000
+PAGE_SIZE = 1000
 """One page, as long as they come: on a phone that many share, a message must not lie behind the newer ones."""
 
 
@@ -210,7 +211,7 @@ class TwilioSms:
             found = [
                 entry
                 for number in ours
-                for entry in await self.client.messages.list_async(to=number, date_sent_after=day)
+                for entry in await self.client.messages.list_async(to=number, date_sent_after=day, page_size=PAGE_SIZE)
             ]
         except (TwilioException, httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
             raise ProviderDown(type(error).__name__) from error

@@ -18,7 +18,7 @@ LOOK_BACK = timedelta(hours=24)
 
 @dataclass
 class LostTexts:
-    """Run by one worker at a time, every half minute or so; each step is safe to repeat."""
+    """Run by one worker at a time, every minute; each step is safe to repeat."""
 
     house: House
     providers: Providers
@@ -48,10 +48,15 @@ class LostTexts:
         async with self.house.db.begin() as session:
             known = await repository.known_sids(session, list(there))
         lost = sorted((text for sid, text in there.items() if sid not in known), key=lambda text: text.at)
+        taken = 0
         for text in lost:
-            async with self.house.db.begin() as session:
-                inbound = service.Inbound(sid=text.sid, sender=text.sender, body=text.body, found_at=text.at)
-                await service.receive(session, self.house, inbound)
-        if lost:
-            log.warning("%d incoming texts had not reached us and were found in the provider's list", len(lost))
-        return len(lost)
+            inbound = service.Inbound(sid=text.sid, sender=text.sender, body=text.body, found_at=text.at)
+            try:
+                async with self.house.db.begin() as session:
+                    await service.receive(session, self.house, inbound)
+                taken += 1
+            except Exception as error:  # one that cannot be taken must not cost the others; it is tried again next time
+                log.error("incoming text %s could not be taken: %s: %s", text.sid, type(error).__name__, error)
+        if taken:
+            log.warning("%d incoming texts had not reached us and were found in the provider's list", taken)
+        return taken
