@@ -52,10 +52,7 @@ def create_app(
         openapi_url="/openapi.json",
         strict_content_type=False,
     )
-    app.state.house = house
-    app.state.hub = hub
-    app.state.signatures = signatures
-    app.state.callbacks = CallbackWriter(house)
+    attach(app, house, hub, signatures=signatures)
     problems.install(app)
     templating.install(app)
     for router in (
@@ -79,6 +76,14 @@ def create_app(
     app.add_middleware(asgi.SafeHeaders)
     problems.describe(app)
     return app
+
+
+def attach(app: FastAPI, house: House, hub: Hub, *, signatures: twilio_webhooks.Signatures | None) -> None:
+    """Puts the application on this house: everything that a request needs and the routes do not know."""
+    app.state.house = house
+    app.state.hub = hub
+    app.state.signatures = signatures
+    app.state.callbacks = CallbackWriter(house)
 
 
 @contextlib.asynccontextmanager

@@ -17,7 +17,8 @@ from app.kernel.db import Database
 from app.kernel.house import House
 from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs, make_app
-from app.kernel.postgres import EmbeddedPostgres, create_database, drop_database
+from app.kernel.postgres import EmbeddedPostgres, create_database
+from tests.spare import Spare
 
 ROOT = Path(__file__).resolve().parents[1]
 PEOPLE_600 = ROOT / "tests" / "data" / "people-600.csv"
@@ -37,7 +38,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One embedded PostgreSQL for the whole run, shared by all of its processes; the last one stops it."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
     folder = Path(tempfile.gettempdir()) / f"muster-tests-{run[:12]}"
-    embedded = EmbeddedPostgres(folder)
+    embedded = EmbeddedPostgres(folder, durable=False)
     yield embedded.start()
     embedded.discard()
 
@@ -50,12 +51,17 @@ def template(server_url: str) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def spare(server_url: str, template: str) -> Spare:
+    return Spare(server_url, template)
+
+
 @pytest.fixture
-def database_url(server_url: str, template: str) -> Iterator[str]:
-    """A fresh migrated database."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    yield create_database(server_url, name, template=template)
-    drop_database(server_url, name)
+def database_url(spare: Spare) -> Iterator[str]:
+    """A migrated database with nothing in it."""
+    url = spare.take()
+    yield url
+    spare.give_back(url)
 
 
 @pytest.fixture

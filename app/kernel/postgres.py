@@ -58,12 +58,15 @@ class _State(enum.Enum):
 class EmbeddedPostgres:
     """One PostgreSQL in `data_dir/postgres`, for any number of processes. Blocking: call it in a thread.
 
+    One that is not `durable` never waits for the disk, and a power cut may spoil it: for what can be made again.
+
     >>> with EmbeddedPostgres(Path(".muster")) as url:
     ...     psycopg.connect(url)
     """
 
-    def __init__(self, data_dir: Path, *, database: str = "muster") -> None:
+    def __init__(self, data_dir: Path, *, database: str = "muster", durable: bool = True) -> None:
         self._home = data_dir.resolve() / "postgres"
+        self._durable = "on" if durable else "off"
         self._database = database
         self._mutex = threading.Lock()
         self._leaving = threading.Event()
@@ -243,9 +246,10 @@ class EmbeddedPostgres:
         settings = {
             "listen_addresses": "", "port": str(PORT), "unix_socket_directories": f'"{folders}"',
             "unix_socket_permissions": "0700", "cluster_name": place.name, "update_process_title": "on",
-            "max_connections": "200", "shared_buffers": "128MB", "fsync": "on", "synchronous_commit": "on",
-            "full_page_writes": "on", "timezone": "UTC", "lc_messages": "C", "logging_collector": "off",
-            "log_destination": "stderr", "log_timezone": "UTC", "log_line_prefix": "%m [%p] ",
+            "max_connections": "200", "shared_buffers": "128MB", "fsync": self._durable,
+            "synchronous_commit": self._durable, "full_page_writes": self._durable, "timezone": "UTC",
+            "lc_messages": "C", "logging_collector": "off", "log_destination": "stderr",
+            "log_timezone": "UTC", "log_line_prefix": "%m [%p] ",
             # Statements and details of an error would put people's names and numbers into a plain file.
             "log_error_verbosity": "terse", "log_min_error_statement": "panic",
         }  # fmt: skip

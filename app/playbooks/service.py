@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -114,15 +114,26 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def _read(folder: Path, link_length: int, known: set[tuple[str, str]]) -> list[tuple[Source, list[Problem]]]:
-    """The files that are not `known` (slug, hash) as they are: reading YAML with positions takes half a second each."""
+    """The files that are not `known` (slug, hash) as they are."""
     found = []
     for path in files(folder):
-        with contextlib.suppress(OSError):
-            if (path.stem, _sha256(path.read_bytes())) in known:
-                continue
-        source = load(path)
-        found.append((source, check(source, link_length=link_length)))
+        try:
+            content = path.read_bytes()
+        except OSError:
+            source = load(path)  # says why it cannot be read
+            found.append((source, list(source.problems)))
+            continue
+        if (path.stem, _sha256(content)) not in known:
+            source, problems = _checked(str(path), content, link_length)
+            found.append((source, list(problems)))
     return found
+
+
+@functools.lru_cache(maxsize=64)
+def _checked(name: str, content: bytes, link_length: int) -> tuple[Source, tuple[Problem, ...]]:
+    """Reading YAML with positions takes half a second a file, and a folder is read again when one file changes."""
+    source = load(content, name)
+    return source, tuple(check(source, link_length=link_length))
 
 
 def forget_folder(folder: Path) -> None:

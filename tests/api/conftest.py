@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from app.kernel.postgres import create_database, drop_database
 from tests.api.company import CSV
+from tests.spare import Spare
 from tests.stack import Stack, stack
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def muster(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def muster(spare: Spare, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Web, worker and a silent carrier, with the small company imported."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    url = create_database(server_url, name, template=template)
-    async with stack(url, tmp_path_factory.mktemp("muster")) as running:
+    async with spare.lent() as url, stack(url, tmp_path_factory.mktemp("muster")) as running:
         await running.import_people(CSV.encode())
         yield running
-    drop_database(server_url, name)

@@ -16,10 +16,10 @@ from app.access import service as access
 from app.board.stream import Hub
 from app.kernel.db import Database
 from app.kernel.jobs import Jobs, make_app
-from app.kernel.postgres import create_database, drop_database
 from app.main import create_app
 from tests.api.company import check_problem, messages, post_webhook, raw
 from tests.api.test_roles import OPEN, TABLE
+from tests.spare import Spare
 from tests.stack import ACCOUNT, AUTH_TOKEN, Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -338,12 +338,9 @@ async def test_errors_on_pages_are_pages_and_elsewhere_problems(muster: Stack) -
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def without_database(
-    server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stack]:
+async def without_database(spare: Spare, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A running web process whose database has gone away."""
-    url = create_database(server_url, "t_going_away", template=template)
-    async with stack(url, tmp_path_factory.mktemp("away"), worker=False) as running:
+    async with spare.lent() as url, stack(url, tmp_path_factory.mktemp("away"), worker=False) as running:
         token = running.api.headers["authorization"].removeprefix("Bearer ")
         async with running.house.db.begin() as session:
             assert (await access.by_token(session, token)).role == "admin"
@@ -352,7 +349,6 @@ async def without_database(
         object.__setattr__(running.house, "jobs", Jobs(make_app("postgresql://nobody@127.0.0.1:1/nothing")))
         yield running
         await running.house.db.close()
-    drop_database(server_url, "t_going_away")
 
 
 async def test_without_the_database_every_call_is_a_503_that_says_so(without_database: Stack) -> None:

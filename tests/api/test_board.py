@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from app.kernel.postgres import create_database, drop_database
 from tests.api.company import ACTIVE, CSV, MOBILES, STATUSES, Events, check_problem, code_of
+from tests.spare import Spare
 from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -235,14 +234,11 @@ async def answered(muster: Stack) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def quiet(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def quiet(spare: Spare, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """An installation without a worker: whatever is sent stays queued."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    url = create_database(server_url, name, template=template)
-    async with stack(url, tmp_path_factory.mktemp("quiet"), worker=False) as running:
+    async with spare.lent() as url, stack(url, tmp_path_factory.mktemp("quiet"), worker=False) as running:
         await running.import_people(CSV.encode())
         yield running
-    drop_database(server_url, name)
 
 
 async def test_field_reports_and_help_requests_name_who_what_and_where(muster: Stack) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from app.kernel.postgres import create_database, drop_database
 from tests.api.company import CSV, check_problem
 from tests.playbooks.sample import HEAD, SCRIPT, changed
+from tests.spare import Spare
 from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -41,15 +40,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def company(
-    server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory, folder: Path
-) -> AsyncIterator[Stack]:
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    url = create_database(server_url, name, template=template)
-    async with stack(url, tmp_path_factory.mktemp("company"), worker=False, playbooks_dir=folder) as running:
+async def company(spare: Spare, tmp_path_factory: pytest.TempPathFactory, folder: Path) -> AsyncIterator[Stack]:
+    async with (
+        spare.lent() as url,
+        stack(url, tmp_path_factory.mktemp("company"), worker=False, playbooks_dir=folder) as running,
+    ):
         await running.import_people(CSV.encode())
         yield running
-    drop_database(server_url, name)
 
 
 async def declared(company: Stack, slug: str, severity: str, **facts: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,8 +9,8 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from app.kernel.postgres import create_database, drop_database
 from tests.api.company import check_problem
+from tests.spare import Spare
 from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -24,13 +23,10 @@ PEOPLE = HEADER + "".join(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def office(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def office(spare: Spare, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """An installation of its own: these tests change who is there."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    url = create_database(server_url, name, template=template)
-    async with stack(url, tmp_path_factory.mktemp("office"), worker=False) as running:
+    async with spare.lent() as url, stack(url, tmp_path_factory.mktemp("office"), worker=False) as running:
         yield running
-    drop_database(server_url, name)
 
 
 async def post(office: Stack, content: str | bytes, **query: Any) -> httpx2.Response:

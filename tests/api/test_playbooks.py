@@ -9,10 +9,10 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from app.kernel.postgres import create_database, drop_database
 from app.playbooks.yaml_source import load
 from tests.api.company import check_problem
 from tests.conftest import ROOT
+from tests.spare import Spare
 from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -71,13 +71,11 @@ async def test_the_schema_of_playbook_files_needs_no_token_and_is_the_published_
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def big_company(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def big_company(spare: Spare, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """The sample company of 600, and nobody to send anything."""
-    url = create_database(server_url, "t_playbooks_600", template=template)
-    async with stack(url, tmp_path_factory.mktemp("big"), worker=False) as running:
+    async with spare.lent() as url, stack(url, tmp_path_factory.mktemp("big"), worker=False) as running:
         await running.import_people()
         yield running
-    drop_database(server_url, "t_playbooks_600")
 
 
 @pytest.mark.parametrize("slug", SHIPPED)
@@ -101,17 +99,13 @@ async def test_the_examples_together_declare_and_speak_against_no_stage(big_comp
                     assert message["segments"] <= 3
 
 
-async def test_the_examples_declare_before_anybody_is_in_the_directory(
-    server_url: str, template: str, tmp_path: Path
-) -> None:
-    url = create_database(server_url, "t_nobody", template=template)
-    async with stack(url, tmp_path, worker=False) as empty:
+async def test_the_examples_declare_before_anybody_is_in_the_directory(spare: Spare, tmp_path: Path) -> None:
+    async with spare.lent() as url, stack(url, tmp_path, worker=False) as empty:
         for slug in SHIPPED:
             playbook = await empty.call("GET", f"/playbooks/{slug}")
             examples = {fact["name"]: fact["example"] for fact in playbook["facts"]}
             body = {"playbook": slug, "severity": "SEV1", "facts": examples}
             assert (await empty.call("POST", "/incidents", body, status=201))["status"] == "declared"
-    drop_database(server_url, "t_nobody")
 
 
 @pytest.mark.parametrize("slug", SHIPPED)

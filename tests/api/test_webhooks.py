@@ -13,22 +13,19 @@ import pytest_asyncio
 from twilio.request_validator import RequestValidator
 
 from app.kernel.db import row, rows, run
-from app.kernel.postgres import create_database, drop_database
 from tests.api.company import CSV, MOBILES, check_problem, code_of, post_webhook
+from tests.spare import Spare
 from tests.stack import ACCOUNT, AUTH_TOKEN, Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def quiet(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def quiet(spare: Spare, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """An installation without a worker: what happens to an attempt is what these tests post."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    url = create_database(server_url, name, template=template)
-    async with stack(url, tmp_path_factory.mktemp("webhooks"), worker=False) as running:
+    async with spare.lent() as url, stack(url, tmp_path_factory.mktemp("webhooks"), worker=False) as running:
         await running.import_people(CSV.encode())
         yield running
-    drop_database(server_url, name)
 
 
 async def attempts(muster: Stack, key: str) -> dict[str, dict[str, Any]]:
@@ -351,12 +348,10 @@ R5,Plain,IT,+12065550146,r5@example.com
 
 
 async def test_odd_receipts_from_the_carrier_end_where_plain_ones_do(
-    server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory
+    spare: Spare, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Early, shuffled, doubled and strange receipts of a real hand-over, beside one without any oddity."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    url = create_database(server_url, name, template=template)
-    async with stack(url, tmp_path_factory.mktemp("odd")) as odd:
+    async with spare.lent() as url, stack(url, tmp_path_factory.mktemp("odd")) as odd:
         await odd.import_people(ODD.encode())
         key = await odd.declare()
         await odd.send(key)
@@ -367,4 +362,3 @@ async def test_odd_receipts_from_the_carrier_end_where_plain_ones_do(
         await odd.until(delivered, seconds=40)
         assert (await odd.carrier.get("/simulator/stats")).json()["duplicates"] == 0
         assert (await odd.board(key))["counts"]["waiting"] == 5
-    drop_database(server_url, name)

@@ -38,7 +38,6 @@ from app.kernel.db import Database, row, rows
 from app.kernel.house import House
 from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs, make_app
-from app.kernel.postgres import create_database
 from app.main import create_app
 from app.playbooks import service as playbooks
 from app.settings import Settings
@@ -328,11 +327,6 @@ def playbook_folder(folder: Path) -> Path:
     made.mkdir(exist_ok=True)
     (made / "exercise.yaml").write_text(PLAYBOOK, encoding="utf-8")
     return made
-
-
-def a_database(server_url: str, template: str) -> str:
-    """A fresh migrated database for a whole module. It goes with its server: removing one alone takes seconds."""
-    return create_database(server_url, f"m_{uuid.uuid4().hex[:12]}", template=template)
 
 
 @contextlib.asynccontextmanager

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
-from tests.journeys.crew import Crew, Desk, a_database, desk, playbook_folder
+from tests.journeys.crew import Crew, Desk, desk, playbook_folder
+from tests.spare import Spare
 from tests.stack import Stack, stack
 
 __all__ = ["at_the_desk", "crew", "module_database", "muster", "the_desk"]
 
 
 @pytest.fixture(scope="module")
-def module_database(server_url: str, template: str) -> str:
-    return a_database(server_url, template)
+def module_database(spare: Spare) -> Iterator[str]:
+    url = spare.take()
+    yield url
+    spare.give_back(url)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

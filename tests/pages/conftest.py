@@ -21,7 +21,7 @@ from app.incidents import service as incidents
 from app.kernel.clock import ManualClock
 from app.kernel.db import row, rows, run
 from app.kernel.house import House
-from app.main import create_app
+from app.main import attach, create_app
 from app.playbooks import facts as fact_rules
 from app.playbooks import service as playbooks
 from tests.conftest import PEOPLE_600
@@ -148,11 +148,22 @@ class Site:
         return int((await self.one(f"SELECT count(*) AS n FROM {table}"))["n"])
 
 
+_made: list[FastAPI] = []
+
+
+def an_app(house: House, hub: Hub) -> FastAPI:
+    """Made once and put on each test's house: putting its routes together takes longer than most tests."""
+    if not _made:
+        _made.append(create_app(house, hub, signatures=None))
+    attach(_made[0], house, hub, signatures=None)
+    return _made[0]
+
+
 @pytest.fixture
 async def site(house: House, clock: ManualClock, database_url: str) -> AsyncIterator[Site]:
     """The pages on a fresh database with the shipped playbooks; nobody in the directory yet."""
     playbooks.forget_folder(house.playbooks_dir)
     await playbooks.sync(house)
-    app = create_app(house, Hub(database_url), signatures=None)
+    app = an_app(house, Hub(database_url))
     async with AsyncExitStack() as clients:
         yield Site(house, app, clock, clients)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,12 +16,12 @@ from app.kernel.db import Database
 from app.kernel.house import House
 from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs, make_app
-from app.kernel.postgres import create_database, drop_database
 from app.review import service
 from app.review.record import Record
 from tests.conftest import SECRET
 from tests.review import story
 from tests.review.story import at
+from tests.spare import Spare
 
 
 @dataclass(frozen=True)
@@ -66,12 +65,10 @@ async def _tell(url: str, folder: Path) -> Told:
 
 
 @pytest.fixture(scope="session")
-def told(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    name = f"review_{uuid.uuid4().hex[:12]}"
-    url = create_database(server_url, name, template=template)
+def told(spare: Spare, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    url = spare.take()
     with ThreadPoolExecutor(1) as thread:  # a loop of its own, apart from each test's
         yield thread.submit(asyncio.run, _tell(url, tmp_path_factory.mktemp("playbooks"))).result()
-    drop_database(server_url, name)
 
 
 @pytest.fixture
