@@ -117,13 +117,16 @@ class Installation:
             self.process.terminate()
             self.process.wait(40)
 
-    def prepare(self) -> str:
-        """600 people, an incident with an approved bulletin; returns the bulletin's path."""
+    def hire(self) -> None:
+        """600 people, and a token to tell them with."""
         self.api.headers["Authorization"] = f"Bearer {self.muster('tokens', 'create', 'test', '--role', 'admin')}"
         imported = self.call(
             "POST", "/people/imports?country=US", content=PEOPLE_600.read_bytes(), headers={"Content-Type": "text/csv"}
         )
         assert imported["created"] > 500
+
+    def prepare(self) -> str:
+        """An incident with an approved bulletin; returns the bulletin's path."""
         playbook = self.call("GET", "/playbooks/global-vendor-outage")
         facts = {fact["name"]: fact["example"] for fact in playbook["facts"] if fact["name"] != "sites"}
         declaration = {"playbook": playbook["slug"], "severity": "SEV1", "facts": facts}
@@ -141,6 +144,10 @@ class Installation:
     def stats(self) -> dict[str, Any]:
         answer: dict[str, Any] = self.carrier.get("/simulator/stats").json()
         return answer
+
+    def forget(self) -> None:
+        """The carrier begins anew, its counts at nothing."""
+        self.carrier.post("/simulator/reset").raise_for_status()
 
     def slow_carrier(self, milliseconds: int) -> None:
         self.carrier.post("/simulator/faults", json={"latency_ms": milliseconds}).raise_for_status()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
 
 import httpx2
 import pytest
@@ -19,6 +20,14 @@ pytestmark = pytest.mark.slow
 SETTLED_WITHIN = 60.0
 
 
+@pytest.fixture(scope="module")
+def muster() -> Iterator[Installation]:
+    """One for all: each test sends a bulletin of an incident of its own."""
+    with installation() as started:
+        started.hire()
+        yield started
+
+
 def _accepted(muster: Installation) -> int:
     try:
         return int(muster.stats()["accepted"])
@@ -28,6 +37,7 @@ def _accepted(muster: Installation) -> int:
 
 def _send_until_in_the_middle(muster: Installation, *, milliseconds: int = 150) -> str:
     bulletin = muster.prepare()
+    muster.forget()
     muster.slow_carrier(milliseconds)
     muster.call("POST", f"{bulletin}/send", json={})
     muster.until(lambda: _accepted(muster) >= 120, seconds=30)
@@ -59,39 +69,36 @@ def _listed(answer: object) -> list[dict[str, str]]:
     return answer["messages"] if isinstance(answer, dict) else answer  # type: ignore[return-value]
 
 
-def test_processes_killed_one_after_the_other_lose_nobody_and_repeat_nothing() -> None:
+def test_processes_killed_one_after_the_other_lose_nobody_and_repeat_nothing(muster: Installation) -> None:
     """Worker, web, carrier and database, each killed while the rest goes on, in one send."""
-    with installation() as muster:
-        bulletin = _send_until_in_the_middle(muster, milliseconds=1000)
-        for victim in ("worker", "web", "simulator", "postgres"):
-            process = muster.postmaster() if victim == "postgres" else muster.children()[victim]
-            process.send_signal(signal.SIGKILL)
-            muster.until(lambda gone=process: not gone.is_running(), seconds=10)  # type: ignore[misc]
-            muster.until(muster.ready, seconds=60)
-        _everybody_was_told_once(muster, bulletin)
-
-
-def test_a_power_cut_loses_nobody_and_repeats_nothing() -> None:
-    """Everything at once, the database too; then a start."""
-    with installation() as muster:
-        bulletin = _send_until_in_the_middle(muster)
-        muster.kill_all()
-        muster.start()
-        _everybody_was_told_once(muster, bulletin)
-
-
-def test_a_database_that_is_away_for_twenty_seconds_loses_nobody() -> None:
-    """Stopped with SIGSTOP: nothing answers, and nobody may take its place."""
-    with installation() as muster:
-        bulletin = _send_until_in_the_middle(muster)
-        postmaster = muster.postmaster()
-        family = [postmaster, *postmaster.children(recursive=True)]
-        for process in family:
-            process.suspend()
-        began = time.monotonic()
-        muster.until(lambda: not muster.ready(), seconds=15)
-        muster.until(lambda: time.monotonic() > began + 20, seconds=25)
-        for process in reversed(family):
-            process.resume()
+    bulletin = _send_until_in_the_middle(muster, milliseconds=1000)
+    for victim in ("worker", "web", "simulator", "postgres"):
+        process = muster.postmaster() if victim == "postgres" else muster.children()[victim]
+        process.send_signal(signal.SIGKILL)
+        muster.until(lambda gone=process: not gone.is_running(), seconds=10)  # type: ignore[misc]
         muster.until(muster.ready, seconds=60)
-        _everybody_was_told_once(muster, bulletin)
+    _everybody_was_told_once(muster, bulletin)
+
+
+def test_a_power_cut_loses_nobody_and_repeats_nothing(muster: Installation) -> None:
+    """Everything at once, the database too; then a start."""
+    bulletin = _send_until_in_the_middle(muster)
+    muster.kill_all()
+    muster.start()
+    _everybody_was_told_once(muster, bulletin)
+
+
+def test_a_database_that_is_away_for_twenty_seconds_loses_nobody(muster: Installation) -> None:
+    """Stopped with SIGSTOP: nothing answers, and nobody may take its place."""
+    bulletin = _send_until_in_the_middle(muster)
+    postmaster = muster.postmaster()
+    family = [postmaster, *postmaster.children(recursive=True)]
+    for process in family:
+        process.suspend()
+    began = time.monotonic()
+    muster.until(lambda: not muster.ready(), seconds=15)
+    muster.until(lambda: time.monotonic() > began + 20, seconds=25)
+    for process in reversed(family):
+        process.resume()
+    muster.until(muster.ready, seconds=60)
+    _everybody_was_told_once(muster, bulletin)
