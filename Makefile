@@ -30,7 +30,7 @@ up: ## Set up, then run Muster here: web and worker, with its own database
 
 test: ## Set up, then run every test; PYTEST_ARGS="tests/kernel -x" narrows it
 	@$(SETUP) dev chromium
-	@$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 3 --dist worksteal $(PYTEST_ARGS)
 
 lint: ## Check style, the order of imports and the declared dependencies
 	@$(SETUP) dev
