@@ -72,13 +72,16 @@ def raw_form(playbook: Playbook, form: Form) -> Raw:
 
 
 def given(playbook: Playbook, raw: Raw, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
-    """The JSON values that validation takes; what cannot be read stays text, so that it can say what would be right."""
+    """The JSON values that validation takes; what cannot be read stays text, so that it can say what would be right.
+
+    A form shows every fact, so one that is left empty is taken back (None).
+    """
     found: dict[str, Any] = {}
     for name, fact in playbook.facts.items():
         values = [value for value in raw.get(name, []) if value.strip()]
         if not values:
-            continue
-        if fact.type == "choice":
+            found[name] = None
+        elif fact.type == "choice":
             found[name] = values if fact.many else values[0]
         elif fact.type == "time":
             found[name] = read_time(values[0], zone=zone, now=now)

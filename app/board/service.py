@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.board import repository
 from app.bulletins import service as bulletins
-from app.deliveries import retry
-from app.deliveries.states import NOT_DELIVERED, State
+from app.deliveries import reasons
 from app.deliveries.status import STATUSES
 from app.directory.folding import fold
 from app.incidents import service as incidents
@@ -99,6 +98,10 @@ async def recipients(
 
 def show_recipient(entry: RowMapping) -> dict[str, Any]:
     """One person of the roll-call. No addresses: whoever reads this need not see them."""
+    attempts = [
+        {**attempt, "reason": reasons.provider_words(attempt["reason"], attempt["address"])}
+        for attempt in entry["attempts"]
+    ]
     return {
         "person_id": entry["employee_id"],
         "name": entry["name"],
@@ -114,7 +117,7 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
         },
         "audience": entry["audience"],
         "status": entry["status"],
-        "reason": _reason(entry),
+        "reason": reasons.why(entry["status"], dict(entry), attempts),
         "response": entry["response"],
         "via": entry["responded_via"],
         "acknowledged_at": iso(entry["responded_at"]),
@@ -132,32 +135,10 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
                     for name in ("created_at", "handed_over_at", "accepted_at", "updated_at")
                 },
             }
-            for attempt in entry["attempts"]
+            for attempt in attempts
         ],
     }
 
 
 def _again(text: str | None) -> str | None:
     return iso(datetime.fromisoformat(text)) if text else None
-
-
-def _reason(entry: RowMapping) -> str | None:
-    """Why somebody is unreachable or was cancelled, in plain words."""
-    if entry["status"] == "cancelled":
-        if entry["cancel_reason"] == "superseded":
-            return "replaced by a newer bulletin"
-        if entry["cancel_reason"]:
-            return str(entry["cancel_reason"])
-        return "left" if not entry["active"] else "the incident is closed"
-    if entry["status"] != "unreachable":
-        return None
-    if entry["unreachable_reason"]:
-        return str(entry["unreachable_reason"])
-    failed = [a for a in entry["attempts"] if State(a["state"]) in NOT_DELIVERED]
-    if failed:
-        last = failed[-1]
-        code = last["error_code"]
-        if last["channel"] == "email":
-            return f"email refused: {last['reason'] or code}"
-        return retry.treatment(code).reason if code in retry.TREATMENTS else str(last["reason"] or "refused")
-    return "no usable contact point"

@@ -18,7 +18,7 @@ from app.board.page_view import DONE
 from app.bulletins import service as bulletins
 from app.directory import service as directory
 from app.incidents import service as incidents
-from app.kernel.errors import Conflict, FieldError, Invalid, MusterError
+from app.kernel.errors import Conflict, FieldError, MusterError
 from app.kernel.house import House
 from app.kernel.ids import new_secret
 from app.playbooks import facts as fact_rules
@@ -35,7 +35,6 @@ Drafting = Annotated[Visit, Depends(visiting(Action.DRAFT))]
 Drafted = Annotated[Posted, Depends(posting(Action.DRAFT))]
 
 USED_BEFORE = "This form has written a bulletin already, with other words. To write another, press the button again."
-KEPT = "was told before, so it cannot be left empty now; write what holds now, even if it is the same"
 
 
 @router.get("/incidents/{key}/bulletins/new")
@@ -131,14 +130,8 @@ async def draft(key: Text, request: Request, house: HouseDep, posted: Drafted) -
         playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
     raw = page_facts.raw_form(playbook, form)
     given = page_facts.given(playbook, raw, zone=house.zone, now=now)
-    # A fact that is left out means "as before" below; here the field was emptied, which must not go unnoticed.
-    emptied = [
-        FieldError(f"facts.{name}", KEPT) for name in playbook.facts if name in incident["facts"] and name not in given
-    ]
     wanted: dict[str, Any] = {"stage": form.text("stage"), "facts": given, "audiences": form.all("audience")}
     try:
-        if emptied:
-            raise Invalid("The bulletin cannot be written.", emptied)
         async with house.db.begin() as session:
 
             async def do() -> dict[str, Any]:

@@ -58,9 +58,9 @@ def validate_facts(
 ) -> tuple[dict[str, Any], list[FactProblem]]:
     """What holds after `given` is laid over `previous` (the incident's latest), and everything wrong with it.
 
-    Values are JSON: str, int, float, a list of str; times are RFC 3339 with an offset. None means not given, so it
-    leaves the previous value. `sites` are the directory's. With `partial`, missing facts are not reported. The answer
-    holds only good values, in the playbook's order; an optional fact that was not given is absent.
+    Values are JSON: str, int, float, a list of str; times are RFC 3339 with an offset. None takes the previous value
+    back, and a name that is not given leaves it. `sites` are the directory's. With `partial`, missing facts are not
+    reported. The answer holds only good values, in the playbook's order; an optional fact that was not given is absent.
     """
     problems: list[FactProblem] = []
     taken: dict[str, Any] = {}
@@ -76,13 +76,12 @@ def validate_facts(
         except _WrongError as wrong:
             problems.append(FactProblem(name, str(wrong.args[0])))
         else:
-            if clean is not None:
-                taken[name] = clean
+            taken[name] = clean
     earlier = previous or {}
     complained = {problem.name for problem in problems}
     merged: dict[str, Any] = {}
     for name, fact in playbook.facts.items():
-        value = taken.get(name, earlier.get(name))
+        value = taken[name] if name in taken else earlier.get(name)
         if value is not None:
             merged[name] = value
         elif fact.required and not partial and name not in complained:

@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 
 from app.bulletins import render
+from app.deliveries import reasons
 from app.deliveries.states import WITH_PROVIDER, State
 from app.directory.service import mask
 from app.kernel.house import House
 from app.playbooks.service import Revision
-from app.review import figures, reasons
+from app.review import figures
 from app.review.record import (
     Answer,
     ApprovalGiven,

@@ -114,16 +114,18 @@ async def test_an_error_stands_beside_its_words_and_blocks(site: Site) -> None:
     assert ("fact.what_works", "—" * 60) in again.form("/bulletins/new").data(None)
 
 
-async def test_a_fact_that_was_told_cannot_vanish_unnoticed(site: Site) -> None:
-    """An empty field means "as before" to the rules; on a form it looks as if it were gone."""
+async def test_a_field_that_is_emptied_takes_the_fact_back(site: Site) -> None:
     await site.people()
     await site.declared(sites=["Paris"])
     surfer = await site.surfer("commander")
     page = await surfer.get(f"{K}/bulletins/new")
-    wrong = await surfer.press(page, "/bulletins/new", "See it", fact__sites=[])
+    assert (await surfer.press(page, "/bulletins/new", "See it", fact__sites=[])).status == 200
+    made = await site.one("SELECT facts FROM bulletin ORDER BY id DESC LIMIT 1")
+    assert "sites" not in made["facts"]
+    page = await surfer.get(f"{K}/bulletins/new")
+    wrong = await surfer.press(page, "/bulletins/new", "See it", fact__vendor="")
     assert wrong.status == 422
-    assert "Sites was told before, so it cannot be left empty now" in wrong.text
-    assert await site.count("bulletin") == 0
+    assert "Vendor is missing" in wrong.text
 
 
 async def test_errors_keep_every_field(site: Site) -> None:

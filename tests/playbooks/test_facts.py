@@ -146,11 +146,19 @@ def test_a_site_cannot_be_given_while_the_directory_is_empty() -> None:
 
 def test_a_bulletin_overrides_the_latest_facts_and_leaves_the_rest() -> None:
     previous = GOOD | {"sites": ["Paris"], "gone": "of an older revision"}
-    clean, wrong = validate_facts(playbook(), {"hit": 9, "kind": None}, previous=previous, sites=SITES, now=NOW)
+    clean, wrong = validate_facts(playbook(), {"hit": 9}, previous=previous, sites=SITES, now=NOW)
     assert wrong == []
     assert clean == GOOD | {"hit": 9, "sites": ["Paris"]}
     assert list(clean) == ["vendor", "kind", "hit", "next_update", "sites"]
     assert validate_facts(playbook(), {}, previous=previous, sites=SITES, now=NOW)[0] == GOOD | {"sites": ["Paris"]}
+
+
+def test_a_bulletin_takes_an_optional_fact_back_with_none_and_a_required_one_never() -> None:
+    previous = GOOD | {"sites": ["Paris"]}
+    clean, wrong = validate_facts(playbook(), {"sites": None}, previous=previous, sites=SITES, now=NOW)
+    assert (clean, wrong) == (GOOD, [])
+    _, wrong = validate_facts(playbook(), {"kind": None}, previous=previous, sites=SITES, now=NOW)
+    assert [problem.what for problem in wrong] == ["is missing; give one of power and network"]
 
 
 def test_partly_given_facts_are_not_called_missing() -> None:

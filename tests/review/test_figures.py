@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.review import figures, reasons, times
+from app.deliveries import reasons
+from app.review import figures, times
 from app.review.record import Change
 from tests.review.story import at
 
