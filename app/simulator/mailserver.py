@@ -71,7 +71,7 @@ class Handler:
         """Take or refuse one recipient."""
         fate = self.world.mail_fate(address).key
         if fate == "bounce":
-            return "550 5.1.1 No such mailbox here"
+            return f"550 5.1.1 <{address}>: No such mailbox here"
         if fate == "later" and not self.world.mail_tries[address.lower()]:
             self.world.record({"e": "mtry", "to": address})
             return "451 4.7.1 Please try again later"
