@@ -269,6 +269,21 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_incident_note'))
     )
     op.create_index(op.f('ix_incident_note_incident_id'), 'incident_note', ['incident_id'], unique=False)
+    op.create_table('notice',
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
+    sa.Column('person_id', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('subject', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('lines', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('abouts', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("kind ~ '^[a-z_]+$'", name=op.f('ck_notice_kind')),
+    sa.CheckConstraint('jsonb_array_length(lines) BETWEEN 1 AND 1000', name=op.f('ck_notice_lines')),
+    sa.ForeignKeyConstraint(['person_id'], ['person.id'], name=op.f('fk_notice_person_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_notice'))
+    )
+    op.create_index('ix_notice_person_id_due_at', 'notice', ['person_id', 'due_at'], unique=False)
     op.create_table('role_assignment',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column('incident_id', sa.BigInteger(), nullable=False),
@@ -299,7 +314,8 @@ def upgrade() -> None:
     )
     op.create_table('delivery',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
-    sa.Column('bulletin_id', sa.BigInteger(), nullable=False),
+    sa.Column('bulletin_id', sa.BigInteger(), nullable=True),
+    sa.Column('notice_id', sa.BigInteger(), nullable=True),
     sa.Column('incident_id', sa.BigInteger(), nullable=False),
     sa.Column('person_id', sa.BigInteger(), nullable=False),
     sa.Column('audience', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -318,14 +334,17 @@ def upgrade() -> None:
     sa.Column('cancel_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('unreachable_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.CheckConstraint("response IN ('ok', 'need_help', 'cannot')", name=op.f('ck_delivery_response')),
+    sa.CheckConstraint('(bulletin_id IS NULL) <> (notice_id IS NULL)', name=op.f('ck_delivery_one_message')),
     sa.CheckConstraint('(cancelled_at IS NULL) = (cancel_reason IS NULL)', name=op.f('ck_delivery_cancelled')),
     sa.CheckConstraint('(next_rung IS NULL) = (next_step_at IS NULL)', name=op.f('ck_delivery_next_step')),
     sa.CheckConstraint('(response IS NULL) = (responded_at IS NULL)', name=op.f('ck_delivery_responded')),
     sa.ForeignKeyConstraint(['bulletin_id'], ['bulletin.id'], name=op.f('fk_delivery_bulletin_id')),
     sa.ForeignKeyConstraint(['incident_id'], ['incident.id'], name=op.f('fk_delivery_incident_id')),
+    sa.ForeignKeyConstraint(['notice_id'], ['notice.id'], name=op.f('fk_delivery_notice_id')),
     sa.ForeignKeyConstraint(['person_id'], ['person.id'], name=op.f('fk_delivery_person_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_delivery')),
     sa.UniqueConstraint('bulletin_id', 'person_id', name=op.f('uq_delivery_bulletin_id_person_id')),
+    sa.UniqueConstraint('notice_id', name=op.f('uq_delivery_notice_id')),
     sa.UniqueConstraint('reply_address', 'code_seq', name=op.f('uq_delivery_reply_address_code_seq'))
     )
     op.create_index('ix_delivery_incident_id', 'delivery', ['incident_id'], unique=False)
@@ -431,6 +450,8 @@ def upgrade() -> None:
     sa.Column('delivery_id', sa.BigInteger(), nullable=False),
     sa.Column('person_id', sa.BigInteger(), nullable=False),
     sa.Column('opened_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('told_rung', sa.Integer(), nullable=False),
+    sa.Column('climb_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('taken_by', sa.BigInteger(), nullable=True),
     sa.Column('taken_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('closed_by', sa.BigInteger(), nullable=True),
@@ -444,6 +465,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['taken_by'], ['account.id'], name=op.f('fk_help_request_taken_by')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_help_request'))
     )
+    op.create_index('ix_help_request_climb_at', 'help_request', ['climb_at'], unique=False, postgresql_where='climb_at IS NOT NULL')
     op.create_index(op.f('ix_help_request_incident_id'), 'help_request', ['incident_id'], unique=False)
     op.create_index('uq_help_request_open', 'help_request', ['delivery_id'], unique=True, postgresql_where='closed_at IS NULL')
     op.create_table('callback',
@@ -467,6 +489,7 @@ def downgrade() -> None:
     op.drop_table('callback')
     op.drop_index('uq_help_request_open', table_name='help_request', postgresql_where='closed_at IS NULL')
     op.drop_index(op.f('ix_help_request_incident_id'), table_name='help_request')
+    op.drop_index('ix_help_request_climb_at', table_name='help_request', postgresql_where='climb_at IS NOT NULL')
     op.drop_table('help_request')
     op.drop_index('uq_attempt_provider_message_id', table_name='attempt', postgresql_where=sa.text('provider_message_id IS NOT NULL'))
     op.drop_index('ix_attempt_unknown', table_name='attempt', postgresql_where=sa.text("state = 'unknown'"))
@@ -488,6 +511,8 @@ def downgrade() -> None:
     op.drop_index('uq_role_assignment_commander', table_name='role_assignment', postgresql_where=sa.text("role = 'incident_commander' AND released_at IS NULL"))
     op.drop_index(op.f('ix_role_assignment_incident_id'), table_name='role_assignment')
     op.drop_table('role_assignment')
+    op.drop_index('ix_notice_person_id_due_at', table_name='notice')
+    op.drop_table('notice')
     op.drop_index(op.f('ix_incident_note_incident_id'), table_name='incident_note')
     op.drop_table('incident_note')
     op.drop_index(op.f('ix_inbound_message_sender'), table_name='inbound_message')

@@ -36,6 +36,18 @@ async def by_session(session: AsyncSession, session_hash: str, now: datetime) ->
     return Actor(**found) if found else None
 
 
+async def by_person(session: AsyncSession, employee_id: str) -> Actor | None:
+    """A person's account; the one that may do most when there are several."""
+    found = await row(
+        session,
+        f"""SELECT {_ACTOR} FROM account a WHERE a.person_employee_id = :person AND {_LIVE}
+            ORDER BY array_position(ARRAY['commander', 'communications_lead', 'department_lead', 'admin', 'viewer'],
+                                    a.role), a.id LIMIT 1""",
+        {"person": employee_id},
+    )
+    return Actor(**found) if found else None
+
+
 async def add_account(
     session: AsyncSession,
     *, name: str, role: str, person: str | None, department: str | None, now: datetime,

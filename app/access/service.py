@@ -84,6 +84,16 @@ async def create_account(
     return account_id
 
 
+async def account_of(session: AsyncSession, clock: Clock, *, person: str, name: str) -> Actor:
+    """The account in which somebody who followed their own link acts: theirs, or a new one that may only look."""
+    found = await repository.by_person(session, person)
+    if found is None:
+        await create_account(session, clock, name=name, role="viewer", person=person)
+        found = await repository.by_person(session, person)
+    assert found is not None
+    return found
+
+
 async def create_token(
     session: AsyncSession,
     clock: Clock,

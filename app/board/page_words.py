@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.deliveries.retry import TREATMENTS
 from app.deliveries.states import NOT_DELIVERED, State
-
-_ADDRESS = re.compile(r"\+?\d[\d\s().-]{5,}\d|[^\s@<>]+@[^\s@<>]+")
 
 CHANNELS = {"sms": "Text", "email": "Email", "voice": "Call"}
 CHANNEL_VERBS = {"sms": "text", "email": "email", "voice": "call"}
@@ -86,9 +83,9 @@ def tried(attempt: Mapping[str, Any]) -> tuple[str, bool]:
 
 
 def _why(attempt: Mapping[str, Any]) -> str:
-    """Our own words for a code that is known; else the provider's, without the addresses that it likes to repeat."""
+    """Our own words for a code that is known; else the provider's, in which addresses are masked already."""
     known = TREATMENTS.get(attempt["error_code"])
-    return known.reason if known else _ADDRESS.sub("***", str(attempt["reason"]))
+    return known.reason if known else str(attempt["reason"])
 
 
 @dataclass(frozen=True)
@@ -186,6 +183,8 @@ _ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
     "acknowledged": _answered,
     "answer_changed": lambda d, w: f"{_answered(d, w)} (changed)",
     "help_opened": lambda d, w: f"{w} needs help",
+    "help_told": lambda d, w: f"Help for {w}: {('department lead', 'commander', 'every lead')[d['rung']]} told",
+    "help_untold": lambda d, w: f"Help for {w}: nobody could be told by text or email",
     "help_taken": lambda d, w: f"Help for {w} taken on",
     "help_closed": lambda d, w: f"Help for {w} done",
     "help_withdrawn": lambda d, w: f"{w} no longer needs help",

@@ -50,6 +50,31 @@ def email(*, subject: str, body: str, link: str, code: str, drill: bool) -> Mail
     return Mail(subject, "\n\n".join(lines), html)
 
 
+def notice_sms(*, body: str, link: str, drill: bool) -> str:
+    """A notice as a text message: the words and the link to act on them."""
+    text = f"{' '.join(body.split())} {link}"
+    return f"DRILL. {text} DRILL" if drill else text
+
+
+def notice_email(*, subject: str, body: str, link: str, drill: bool) -> Mail:
+    """A notice as a mail, with the same link."""
+    lines = [body.strip(), f"Open it here: {link}"]
+    if drill:
+        subject = f"DRILL: {subject} - DRILL"
+        lines = ["DRILL. This is an exercise.", *lines, "DRILL"]
+    html = "".join(
+        (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>',
+            escape(subject),
+            '</title></head><body style="font:16px/1.5 sans-serif;color:#111;max-width:40em;margin:0 auto;',
+            'padding:16px">',
+            *(f"<p>{escape(line)}</p>" for line in lines if line != lines[-1] or drill),
+            f'<p><a href="{escape(link)}">{escape(link)}</a></p></body></html>',
+        )
+    )
+    return Mail(subject, "\n\n".join(lines), html)
+
+
 def voice(*, body: str, drill: bool) -> str:
     """What a call says."""
     return f"DRILL. {body.strip()} DRILL" if drill else body.strip()

@@ -22,6 +22,7 @@ from app.channels.port import Kind, Outcome, Outgoing, Provider, Providers
 from app.deliveries import repository, retry, service
 from app.deliveries.repository import LEASE_SECONDS, Result
 from app.kernel.house import House
+from app.notices.rules import together
 
 log = logging.getLogger("muster.dispatcher")
 
@@ -215,6 +216,14 @@ class Dispatcher:
     def _outgoing(self, entry: RowMapping) -> Outgoing:
         link = self.house.link(entry["delivery_id"])
         token = self.house.signer.attempt_token(entry["id"])
+        callback = f"{self.house.base_url}/webhooks/twilio/status/{token}"
+        if entry["lines"] is not None:
+            said = together(entry["lines"])
+            if entry["channel"] == "email":
+                mail = render.notice_email(subject=entry["subject"], body=said, link=link, drill=entry["drill"])
+                return Outgoing(entry["id"], token, entry["address"], mail.text, subject=mail.subject, html=mail.html)
+            text = render.notice_sms(body=said, link=link, drill=entry["drill"])
+            return Outgoing(entry["id"], token, entry["address"], text, callback_url=callback)
         if entry["channel"] == "email":
             mail = render.email(
                 subject=entry["subject"] or "", body=entry["text"], link=link, code=entry["code"], drill=entry["drill"]
@@ -225,7 +234,7 @@ class Dispatcher:
             token,
             entry["address"],
             render.sms(body=entry["text"], link=link, code=entry["code"], drill=entry["drill"]),
-            callback_url=f"{self.house.base_url}/webhooks/twilio/status/{token}",
+            callback_url=callback,
         )
 
     def _learn(self, channel: str, outcomes: Sequence[Outcome], chunk: Sequence[Outcome]) -> None:

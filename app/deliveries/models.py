@@ -35,7 +35,7 @@ class LadderStep(SQLModel, table=True):
 
 
 class Delivery(SQLModel, table=True):
-    """One bulletin to one person, whatever channels it takes.
+    """One bulletin or one notice to one person, whatever channels it takes.
 
     `response` is the latest of the person's acknowledgments. `next_rung` and `next_step_at` say which step of the
     ladder is due when; both empty when no step is left. `reply_address` is the number that answers by SMS come
@@ -45,6 +45,8 @@ class Delivery(SQLModel, table=True):
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("bulletin_id", "person_id"),
+        UniqueConstraint("notice_id"),
+        CheckConstraint("(bulletin_id IS NULL) <> (notice_id IS NULL)", name="one_message"),
         CheckConstraint("response IN ('ok', 'need_help', 'cannot')", name="response"),
         CheckConstraint("(response IS NULL) = (responded_at IS NULL)", name="responded"),
         CheckConstraint("(next_rung IS NULL) = (next_step_at IS NULL)", name="next_step"),
@@ -56,7 +58,8 @@ class Delivery(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, sa_column=identity())
-    bulletin_id: int = Field(sa_column=reference("bulletin.id"))
+    bulletin_id: int | None = Field(default=None, sa_column=reference("bulletin.id", nullable=True))
+    notice_id: int | None = Field(default=None, sa_column=reference("notice.id", nullable=True))
     incident_id: int = Field(sa_column=reference("incident.id"))
     person_id: int = Field(sa_column=reference("person.id"))
     audience: str

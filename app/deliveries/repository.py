@@ -93,17 +93,19 @@ async def mark_handing_over(
           FOR UPDATE OF a
         ), fit AS (
           SELECT mine.*, d.code, d.person_id, d.bulletin_id, i.drill, i.severity, b.number, i.key AS incident_key,
-                 i.title, m.text, m.subject, b.stage, d.audience
+                 i.title, m.text, coalesce(m.subject, n.subject) AS subject, b.stage, d.audience, n.lines
           FROM mine
           JOIN delivery d ON d.id = mine.delivery_id
-          JOIN bulletin b ON b.id = d.bulletin_id
+          LEFT JOIN bulletin b ON b.id = d.bulletin_id
+          LEFT JOIN notice n ON n.id = d.notice_id
           JOIN incident i ON i.id = d.incident_id
           JOIN person p ON p.id = d.person_id
-          JOIN LATERAL (
+          LEFT JOIN LATERAL (
             SELECT m.text, m.subject FROM message m
             WHERE m.bulletin_id = b.id AND m.audience = d.audience AND m.channel = mine.channel
               AND m.language IN (d.language, '') ORDER BY (m.language = d.language) DESC LIMIT 1) m ON true
-          WHERE b.state = 'sent' AND d.cancelled_at IS NULL AND d.response IS NULL AND p.active
+          WHERE (n.id IS NOT NULL OR (b.state = 'sent' AND m.text IS NOT NULL))
+            AND d.cancelled_at IS NULL AND d.response IS NULL AND p.active
             AND i.closed_at IS NULL
             AND NOT EXISTS (SELECT FROM suppression x WHERE x.address = mine.address AND x.channel = mine.channel)
             AND (mine.channel = 'email' OR CAST(:countries AS text[]) IS NULL OR EXISTS (
@@ -117,7 +119,7 @@ async def mark_handing_over(
                write_by = CAST(:now AS timestamptz) + make_interval(secs => :within)
         FROM fit WHERE a.id = fit.id
         RETURNING a.id, a.fence, fit.delivery_id, fit.address, fit.channel, fit.text, fit.subject, fit.code,
-                  fit.drill, fit.severity, fit.number, fit.incident_key, fit.title, fit.tries
+                  fit.drill, fit.severity, fit.number, fit.incident_key, fit.title, fit.tries, fit.lines
         """,
         {
             "ids": [entry[0] for entry in claimed],
@@ -157,16 +159,17 @@ async def _drop_unfit(
                    SELECT FROM contact_point c WHERE c.person_id = d.person_id AND c.address = a.address
                      AND c.country = ANY(CAST(:countries AS text[])))
                    THEN 'number is outside the countries that may be texted'
-                 WHEN NOT EXISTS (SELECT FROM message m WHERE m.bulletin_id = b.id AND m.audience = d.audience
+                 WHEN d.notice_id IS NULL AND NOT EXISTS (SELECT FROM message m
+                                  WHERE m.bulletin_id = b.id AND m.audience = d.audience
                                   AND m.channel = a.channel AND m.language IN (d.language, ''))
                    THEN 'there is no script for this channel' END AS reason,
-            (d.response IS NOT NULL OR d.cancelled_at IS NOT NULL OR b.state <> 'sent' OR i.closed_at IS NOT NULL)
-              AS stopped
+            (d.response IS NOT NULL OR d.cancelled_at IS NOT NULL OR coalesce(b.state <> 'sent', false)
+             OR i.closed_at IS NOT NULL) AS stopped
           FROM attempt a
           JOIN unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
             ON c.id = a.id AND c.fence = a.fence
           JOIN delivery d ON d.id = a.delivery_id
-          JOIN bulletin b ON b.id = d.bulletin_id
+          LEFT JOIN bulletin b ON b.id = d.bulletin_id
           JOIN incident i ON i.id = d.incident_id
           JOIN person p ON p.id = d.person_id
           LEFT JOIN LATERAL (SELECT reason FROM suppression x
@@ -296,7 +299,7 @@ async def tell_boards(session: AsyncSession, attempt_ids: Sequence[int]) -> None
         session,
         """SELECT pg_notify(:channel, told.id::text) FROM (
              SELECT DISTINCT d.bulletin_id AS id FROM attempt a JOIN delivery d ON d.id = a.delivery_id
-             WHERE a.id = ANY(:ids)) told""",
+             WHERE a.id = ANY(:ids) AND d.bulletin_id IS NOT NULL) told""",
         {"channel": BOARD_CHANNEL, "ids": list(attempt_ids)},
     )
 

@@ -113,9 +113,9 @@ async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
                     ELSE d.cancelled_at END,
                   cancel_reason = CASE WHEN i.closed_at IS NOT NULL
                     THEN coalesce(d.cancel_reason, 'the incident is closed') ELSE d.cancel_reason END
-           FROM bulletin b, incident i, person p
-           WHERE d.next_step_at <= :now AND b.id = d.bulletin_id AND i.id = d.incident_id AND p.id = d.person_id
-             AND (b.state <> 'sent' OR i.closed_at IS NOT NULL OR NOT p.active) RETURNING d.id""",
+           FROM delivery again LEFT JOIN bulletin b ON b.id = again.bulletin_id, incident i, person p
+           WHERE d.next_step_at <= :now AND again.id = d.id AND i.id = d.incident_id AND p.id = d.person_id
+             AND (coalesce(b.state <> 'sent', false) OR i.closed_at IS NOT NULL OR NOT p.active) RETURNING d.id""",
         {"now": now},
     )
     return len(ended)

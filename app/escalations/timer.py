@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from app.deliveries import planning, sending, service
+from app.deliveries import notices, planning, sending, service
 from app.incidents import timeline
 from app.kernel.db import notify, row
 from app.kernel.house import House
+from app.replies import help_requests
 
 log = logging.getLogger("muster.timer")
 
@@ -50,6 +51,10 @@ class Timer:
                     session, key=named["key"], at=now, actor="system", kind="fallback",
                     data={"bulletin": named["number"], "channel": entry["channel"], "people": entry["people"]},
                 )  # fmt: skip
+            if await notices.take_due_steps(session, self.house, now=now) + await help_requests.climb(
+                session, self.house
+            ):
+                await self.house.jobs.defer(session, sending.DISPATCH_JOB, bulletin_id=0)
             if any(entry["channel"] for entry in taken):
                 await self.house.jobs.defer(session, sending.DISPATCH_JOB, bulletin_id=taken[0]["bulletin_id"])
         return sum(entry["people"] for entry in taken)

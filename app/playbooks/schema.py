@@ -267,6 +267,8 @@ class Playbook(Model):
     """The date of the last drill, or null."""
     min_interval: Duration | None = None
     """A bulletin sooner than this after the last one is warned about."""
+    help_within: Duration = timedelta(minutes=10)
+    """How long a request for help may go untaken before the next ones are told: the commander, then every lead."""
     facts: dict[Name, Fact]
     """What the commander fills in, in the order asked."""
     departments: Annotated[dict[Line, Department], Field(min_length=1)]

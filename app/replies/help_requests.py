@@ -1,7 +1,8 @@
-"""Help requests: a `need_help` is taken by somebody by name, and closed by name."""
+"""Help requests: a `need_help` is told to somebody who must act, taken by name, and closed by name."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
@@ -9,14 +10,83 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access import service as access
 from app.access.matrix import Actor
+from app.deliveries import notices
 from app.directory.folding import fold
 from app.incidents import service as incidents
 from app.incidents import timeline
 from app.kernel.db import notify
 from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from app.kernel.house import House
-from app.replies import repository
+from app.notices import service as noticed
+from app.playbooks import service as playbooks
+from app.replies import repository, wording
 from app.web.inputs import iso
+
+KIND = "help"
+"""Notices about somebody who needs help."""
+
+RUNGS = 3
+"""The department lead; the commander; every commander, communications lead and admin. Nobody is told twice."""
+
+AT_A_TIME = 100
+
+
+notice = repository.notice
+asked = repository.help_asked
+
+
+async def opened(session: AsyncSession, house: House, request_id: int) -> None:
+    """Tells the first rung at once."""
+    await _tell(session, house, request_id)
+
+
+async def climb(session: AsyncSession, house: House) -> int:
+    """Tells the next rung about each request that nobody took in the playbook's time; returns how many."""
+    due = await repository.help_to_climb(session, now=house.clock.now(), limit=AT_A_TIME)
+    for request_id in due:
+        await _tell(session, house, request_id)
+    return len(due)
+
+
+async def _tell(session: AsyncSession, house: House, request_id: int) -> None:
+    """Tells the next rung on which somebody can be reached who does not know yet."""
+    entry = await repository.help_to_tell(session, request_id)
+    know = set(await noticed.told_about(session, KIND, request_id))
+    now = house.clock.now()
+    rung: int = entry["told_rung"]
+    told: list[int] = []
+    while not told and rung + 1 < RUNGS:
+        rung += 1
+        told = [
+            person_id
+            for person_id in await repository.help_candidates(session, request_id, rung)
+            if person_id not in know
+            and await notices.tell(
+                session, house, person_id=person_id, incident_id=entry["incident_id"], kind=KIND,
+                subject=f"{entry['name']} needs help", line=wording.needs_help(dict(entry)), about=request_id,
+            )
+        ]  # fmt: skip
+    playbook = (await playbooks.revision(session, entry["revision_id"])).playbook
+    wait = timedelta(seconds=playbook.help_within.total_seconds() / house.time_scale)
+    await repository.help_told(session, request_id, rung=rung, climb_at=now + wait if rung + 1 < RUNGS else None)
+    if told or not know:
+        await timeline.note(
+            session, key=entry["key"], at=now, actor="system", kind="help_told" if told else "help_untold",
+            data={"help_request": request_id, "person": entry["person_id"]}
+            | ({"rung": rung, "told": told} if told else {}),
+        )  # fmt: skip
+    await notify(session, "muster_board", entry["key"])
+
+
+async def _tell_person(session: AsyncSession, house: House, actor: Actor, request_id: int, line: str) -> None:
+    """Tells the person who asked, unless they did it themselves."""
+    entry = await repository.help_to_tell(session, request_id)
+    if actor.person_employee_id != entry["employee_id"]:
+        await notices.tell(
+            session, house, person_id=entry["person_id"], incident_id=entry["incident_id"], kind="help_answer",
+            subject="Your request for help", line=line.format(owner=actor.name, title=wording.short(entry["title"])),
+            about=request_id,
+        )  # fmt: skip
 
 
 def show(entry: RowMapping) -> dict[str, Any]:
@@ -31,6 +101,8 @@ def show(entry: RowMapping) -> dict[str, Any]:
         "title": entry["title"],
         "bulletin": entry["bulletin"],
         "opened_at": iso(entry["opened_at"]),
+        "told": entry["told"],
+        "climbs_at": iso(entry["climb_at"]) if state == "open" else None,
         "owner": entry["taken_by"],
         "taken_at": iso(entry["taken_at"]),
         "closed_at": iso(entry["closed_at"]),
@@ -49,9 +121,14 @@ async def of_incident(
     return [show(entry) for entry in found]
 
 
-async def take(session: AsyncSession, house: House, actor: Actor, key: str, request_id: int) -> dict[str, Any]:
-    """The actor owns it from now on. Somebody else's may be taken over; both are on the timeline."""
-    entry = await _open(session, actor, key, request_id)
+async def take(
+    session: AsyncSession, house: House, actor: Actor, key: str, request_id: int, *, told: bool = False
+) -> dict[str, Any]:
+    """The actor owns it from now on. Somebody else's may be taken over; both are on the timeline.
+
+    `told`: the actor was told of it, so it is theirs to take whatever their role and department.
+    """
+    entry = await _open(session, actor, key, request_id, told=told)
     if entry["taken_by_id"] != actor.account_id:
         now = house.clock.now()
         await repository.take_help(session, request_id, account_id=actor.account_id, now=now)
@@ -59,33 +136,36 @@ async def take(session: AsyncSession, house: House, actor: Actor, key: str, requ
             session, key=key, at=now, actor=actor.label, kind="help_taken",
             data={"help_request": request_id, "person": entry["person_key"]},
         )  # fmt: skip
+        await _tell_person(session, house, actor, request_id, wording.HELP_TAKEN)
         await notify(session, "muster_board", key)
     return await _again(session, key, request_id)
 
 
 async def close(
-    session: AsyncSession, house: House, actor: Actor, key: str, request_id: int, *, outcome: str
+    session: AsyncSession, house: House, actor: Actor, key: str, request_id: int, *, outcome: str, told: bool = False
 ) -> dict[str, Any]:
-    """It is over; `outcome` says how."""
+    """It is over; `outcome` says how. `told` as in `take`."""
     if not outcome.strip() or len(outcome) > 2000:
         raise Invalid("The request cannot be closed.", [FieldError("outcome", "say in a few words what was done")])
-    entry = await _open(session, actor, key, request_id)
+    entry = await _open(session, actor, key, request_id, told=told)
     now = house.clock.now()
     await repository.close_help(session, request_id, account_id=actor.account_id, outcome=outcome.strip(), now=now)
     await timeline.note(
         session, key=key, at=now, actor=actor.label, kind="help_closed",
         data={"help_request": request_id, "person": entry["person_key"]},
     )  # fmt: skip
+    await _tell_person(session, house, actor, request_id, wording.HELP_CLOSED)
     await notify(session, "muster_board", key)
     return await _again(session, key, request_id)
 
 
-async def _open(session: AsyncSession, actor: Actor, key: str, request_id: int) -> RowMapping:
+async def _open(session: AsyncSession, actor: Actor, key: str, request_id: int, *, told: bool) -> RowMapping:
     incident = await incidents.get(session, key)
     found = await repository.help_requests(session, incident["id"], request_id=request_id, lock=True)
     if not found:
         raise NotFound(f"There is no help request {request_id} in {key}.")
-    access.require_department(actor, found[0]["department"])
+    if not told:
+        access.require_department(actor, found[0]["department"])
     if found[0]["closed_at"] is not None:
         raise Conflict("This help request is closed already.")
     return found[0]

@@ -44,11 +44,15 @@ class FieldReport(SQLModel, table=True):
 
 
 class HelpRequest(SQLModel, table=True):
-    """A `need_help` that somebody owns until it is closed. At most one open for a delivery."""
+    """A `need_help` that somebody owns until it is closed. At most one open for a delivery.
+
+    `told_rung` is how far up it has been told; at `climb_at` the next rung is, unless somebody has taken it.
+    """
 
     __tablename__ = "help_request"
     __table_args__ = (
         CheckConstraint("(taken_by IS NULL) = (taken_at IS NULL)", name="taken"),
+        Index("ix_help_request_climb_at", "climb_at", postgresql_where="climb_at IS NOT NULL"),
         Index("uq_help_request_open", "delivery_id", unique=True, postgresql_where="closed_at IS NULL"),
     )
 
@@ -57,6 +61,8 @@ class HelpRequest(SQLModel, table=True):
     delivery_id: int = Field(sa_column=reference("delivery.id"))
     person_id: int = Field(sa_column=reference("person.id"))
     opened_at: datetime = Field(sa_column=moment())
+    told_rung: int = -1
+    climb_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     taken_by: int | None = Field(default=None, sa_column=reference("account.id", nullable=True))
     taken_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     closed_by: int | None = Field(default=None, sa_column=reference("account.id", nullable=True))

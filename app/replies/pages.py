@@ -14,7 +14,7 @@ from app.deliveries.models import RESPONSES
 from app.deliveries.responses import Act
 from app.kernel.errors import NotFound
 from app.kernel.house import House
-from app.replies import service, staff
+from app.replies import help_requests, notice_page, service, staff
 from app.web.forms import read_form
 from app.web.templating import page, see
 
@@ -36,6 +36,10 @@ async def staff_page(
 ) -> Response:
     """Shows; changes nothing. Link scanners and previews fetch it before people do."""
     async with house.db.begin() as session:
+        if notice := await _notice(session, house, token):
+            return (
+                await notice_page.show(request, session, house, token, notice) if notice["active"] else _gone(request)
+            )
         delivery = await _delivery(session, house, token)
         if not delivery["active"]:
             return _gone(request)
@@ -49,6 +53,10 @@ async def answer(token: Token, request: Request, house: HouseDep) -> Response:
     response, note = form.text("response"), form.text("note")
     now = house.clock.now()
     async with house.db.begin() as session:
+        if notice := await _notice(session, house, token):
+            if not notice["active"]:
+                return _gone(request)
+            return await notice_page.act(request, session, house, token, notice, form)
         delivery = await _delivery(session, house, token)
         if not delivery["active"]:
             return _gone(request)
@@ -80,6 +88,12 @@ async def _delivery(session: AsyncSession, house: House, token: str) -> RowMappi
     if found is None:
         raise NotFound("This link does not lead to a message. It may have been cut off when it was copied.")
     return found
+
+
+async def _notice(session: AsyncSession, house: House, token: str) -> RowMapping | None:
+    """The notice that a link stands for, if it is one's."""
+    delivery_id = house.signer.delivery_id(token)
+    return await help_requests.notice(session, delivery_id) if delivery_id is not None else None
 
 
 async def _page(

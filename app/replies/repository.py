@@ -164,14 +164,106 @@ async def open_help(
     """Opens a help request unless the person has one open in this incident; its id when it is new."""
     found = await row(
         session,
-        """INSERT INTO help_request (incident_id, delivery_id, person_id, opened_at)
-           SELECT :incident, :delivery, :person, :now WHERE NOT EXISTS (
+        """INSERT INTO help_request (incident_id, delivery_id, person_id, opened_at, told_rung)
+           SELECT :incident, :delivery, :person, :now, -1 WHERE NOT EXISTS (
              SELECT FROM help_request h WHERE h.incident_id = :incident AND h.person_id = :person
                AND h.closed_at IS NULL)
            ON CONFLICT DO NOTHING RETURNING id""",
         {"incident": incident_id, "delivery": delivery_id, "person": person_id, "now": now},
     )
     return int(found["id"]) if found else None
+
+
+async def help_candidates(session: AsyncSession, request_id: int, rung: int) -> Sequence[int]:
+    """Ids of the people on this rung of a help request, the person who asks aside: see `help_requests.RUNGS`."""
+    found = await rows(
+        session,
+        """
+        WITH asked AS (
+          SELECT h.incident_id, h.person_id, dep.name AS department FROM help_request h
+          JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id WHERE h.id = :id
+        )
+        SELECT p.id FROM asked, person p WHERE p.active AND p.id <> asked.person_id AND CASE :rung
+          WHEN 0 THEN EXISTS (SELECT FROM account a WHERE a.person_employee_id = p.employee_id
+            AND a.disabled_at IS NULL AND a.role = 'department_lead' AND a.department = asked.department)
+          WHEN 1 THEN EXISTS (SELECT FROM role_assignment ra LEFT JOIN account a ON a.id = ra.account_id
+            WHERE ra.incident_id = asked.incident_id AND ra.role = 'incident_commander' AND ra.released_at IS NULL
+              AND (ra.person_id = p.id OR a.person_employee_id = p.employee_id))
+          ELSE EXISTS (SELECT FROM account a WHERE a.person_employee_id = p.employee_id AND a.disabled_at IS NULL
+            AND a.role IN ('commander', 'communications_lead', 'admin')) END
+        ORDER BY p.id LIMIT 5
+        """,
+        {"id": request_id, "rung": rung},
+    )
+    return [entry["id"] for entry in found]
+
+
+async def help_told(session: AsyncSession, request_id: int, *, rung: int, climb_at: datetime | None) -> None:
+    await run(
+        session,
+        "UPDATE help_request SET told_rung = :rung, climb_at = :climb WHERE id = :id",
+        {"rung": rung, "climb": climb_at, "id": request_id},
+    )
+
+
+async def help_to_tell(session: AsyncSession, request_id: int) -> RowMapping:
+    """What a notice about a request says: who, where, at which number, in which incident."""
+    found = await row(
+        session,
+        """SELECT h.id, h.person_id, h.told_rung, h.incident_id, p.name, p.site, dep.name AS department, i.key, i.title,
+                  i.revision_id, p.employee_id,
+                  (SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
+                   ORDER BY c.position LIMIT 1) AS number
+           FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
+           JOIN incident i ON i.id = h.incident_id WHERE h.id = :id""",
+        {"id": request_id},
+    )
+    assert found
+    return found
+
+
+async def help_to_climb(session: AsyncSession, *, now: datetime, limit: int) -> Sequence[int]:
+    """Requests that nobody took in time; what is over needs no telling. Locked."""
+    await run(
+        session,
+        """UPDATE help_request h SET climb_at = NULL FROM incident i
+           WHERE h.climb_at <= :now AND i.id = h.incident_id
+             AND (h.closed_at IS NOT NULL OR h.taken_at IS NOT NULL OR i.closed_at IS NOT NULL)""",
+        {"now": now},
+    )
+    found = await rows(
+        session,
+        "SELECT id FROM help_request WHERE climb_at <= :now ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED",
+        {"now": now, "limit": limit},
+    )
+    return [entry["id"] for entry in found]
+
+
+async def notice(session: AsyncSession, delivery_id: int) -> RowMapping | None:
+    """The notice that a link stands for, with the person who got it; None for the link of a bulletin."""
+    return await row(
+        session,
+        """SELECT d.id, n.kind, n.lines, n.abouts, n.subject, p.id AS person_id, p.employee_id, p.name, p.active,
+                  i.key, i.title, i.drill, i.simulated, i.closed_at, i.id AS incident_id
+           FROM delivery d JOIN notice n ON n.id = d.notice_id JOIN person p ON p.id = d.person_id
+           JOIN incident i ON i.id = d.incident_id WHERE d.id = :id""",
+        {"id": delivery_id},
+    )
+
+
+async def help_asked(session: AsyncSession, request_ids: Sequence[int]) -> Sequence[RowMapping]:
+    """Requests as whoever was told of them sees them, the number to call included."""
+    return await rows(
+        session,
+        """SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, ca.name AS closed_by,
+                  ta.person_employee_id AS taken_by_person, p.name, p.title AS job, p.site, dep.name AS department,
+                  (SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
+                   ORDER BY c.position LIMIT 1) AS number
+           FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
+           LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by
+           WHERE h.id = ANY(:ids) ORDER BY h.id""",
+        {"ids": list(request_ids)},
+    )
 
 
 async def withdraw_help(session: AsyncSession, *, incident_id: int, person_id: int, now: datetime) -> int | None:
@@ -196,7 +288,9 @@ async def help_requests(
         f"""
         SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, h.taken_by AS taken_by_id,
                ca.name AS closed_by, h.person_id AS person_key, p.employee_id AS person_id, p.name, p.site, p.title,
-               dep.name AS department, b.number AS bulletin
+               dep.name AS department, b.number AS bulletin, h.climb_at,
+               (SELECT coalesce(jsonb_agg(DISTINCT tp.name), '[]') FROM notice n JOIN person tp ON tp.id = n.person_id
+                WHERE n.kind = 'help' AND n.abouts @> jsonb_build_array(h.id)) AS told
         FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
         JOIN delivery d ON d.id = h.delivery_id JOIN bulletin b ON b.id = d.bulletin_id
         LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by

@@ -19,7 +19,7 @@ from app.incidents import service as incidents
 from app.incidents import timeline
 from app.kernel.db import notify, run
 from app.kernel.house import House
-from app.replies import repository, wording
+from app.replies import help_requests, repository, wording
 from app.replies.parse import Answer, CarrierWord, Words, parse
 from app.web.inputs import iso
 
@@ -276,6 +276,7 @@ async def take_answer(
                 session, key=recorded.incident_key, at=now, actor=actor, kind="help_opened",
                 data=data | {"help_request": opened},
             )  # fmt: skip
+            await help_requests.opened(session, house, opened)
     elif recorded.before == "need_help":
         withdrawn = await repository.withdraw_help(
             session, incident_id=recorded.incident_id, person_id=recorded.person_id, now=now

@@ -17,7 +17,7 @@ def marked(text: str) -> str:
 def confirmation(response: str, *, title: str, changed: bool, late: bool, drill: bool) -> str:
     """Says what was understood, and how to change it."""
     said = f"Changed to {MEANS[response]}" if changed else f"Thank you. Noted: {MEANS[response]}"
-    text = f"{said} ({_short(title)})."
+    text = f"{said} ({short(title)})."
     if response == "need_help":
         text += " The incident team sees it now."
     if late:
@@ -30,7 +30,7 @@ def which_question(questions: Sequence[Mapping[str, Any]]) -> str:
     """Several questions are open: the code says which is meant."""
     drill = all(question["drill"] for question in questions)
     named = " or ".join(
-        f"1 {question['code']} ({'DRILL: ' if question['drill'] and not drill else ''}{_short(question['title'])})"
+        f"1 {question['code']} ({'DRILL: ' if question['drill'] and not drill else ''}{short(question['title'])})"
         for question in questions[:4]
     )
     text = f"Which one do you mean? Text your answer with its code, such as {named}."
@@ -65,5 +65,16 @@ def report_kept(question_open: bool, *, shared: bool) -> str:
     return text
 
 
-def _short(title: str) -> str:
+HELP_TAKEN = "{owner} has your request for help ({title}) and will get back to you."
+HELP_CLOSED = "{owner} closed your request for help ({title}). If you still need help, text 2 again."
+
+
+def needs_help(entry: Mapping[str, Any]) -> str:
+    """What the one who must act is told: `entry` has name, department, site, number and title."""
+    where = ", ".join(part for part in (entry["department"], entry["site"]) if part)
+    number = f" Call {entry['number']}." if entry["number"] else ""
+    return f"{entry['name']} ({where}) needs help: {short(entry['title'])}.{number} Take it:"
+
+
+def short(title: str) -> str:
     return title if len(title) <= 50 else title[:49].rstrip() + "..."

@@ -115,10 +115,17 @@ def _answer(kind: str, data: Mapping[str, Any]) -> str:
     return f"{data['person']['name']} {verb} {said} {VIA_WORDS[data['via']]} to bulletin {data['bulletin']}{late}"
 
 
+TOLD = ("the department lead", "the commander", "every lead")
+"""Who is told of a request for help, rung by rung."""
+
+
 def _help(kind: str, data: Mapping[str, Any]) -> str:
     name = data["person"]["name"]
+    if kind == "help_told":
+        return f"the help request of {name} told to {TOLD[data['rung']]}"
     return {
         "help_opened": f"{name} needs help",
+        "help_untold": f"the help request of {name} could be told to nobody by text or email",
         "help_taken": f"the help request of {name} taken on",
         "help_closed": f"the help request of {name} closed",
         "help_withdrawn": f"{name} no longer asks for help",

@@ -129,7 +129,7 @@ async def test_each_timeline_entry_comes_once_and_a_return_goes_on_where_it_was(
         await shows(again, "need_help", 1, seconds=10)
 
         async def all_there() -> bool:
-            return len(again.of("timeline")) >= 3
+            return len(again.of("timeline")) >= 4
 
         await crew.muster.until(all_there)
         second = again.of("timeline")
@@ -137,7 +137,7 @@ async def test_each_timeline_entry_comes_once_and_a_return_goes_on_where_it_was(
     assert told == sorted(set(told))
     whole = await crew.muster.call("GET", f"/incidents/{key}/timeline", params={"limit": 200})
     assert sorted(entry["seq"] for entry in whole["items"]) == told
-    assert [entry["kind"] for entry in second] == ["field_report", "answer_changed", "help_opened"]
+    assert [entry["kind"] for entry in second] == ["field_report", "answer_changed", "help_opened", "help_untold"]
 
 
 async def test_boards_go_on_when_the_databases_notices_are_lost(crew: Crew, module_database: str) -> None:
