@@ -326,12 +326,15 @@ def bulletins_draft(
     stage: Annotated[str, typer.Option(help="investigating, identified, monitoring or resolved.")] = "investigating",
     fact: Annotated[list[str] | None, typer.Option("--fact", help="NAME=VALUE, overriding the latest.")] = None,
     audience: Annotated[list[str] | None, typer.Option("--audience", help="All when left out.")] = None,
+    corrects: Annotated[
+        int | None, typer.Option(help="The number of a sent bulletin that was wrong; goes to everybody who was told.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the next bulletin."""
     from app import operator_commands as work
 
-    bulletin = with_program(lambda program: work.draft(program.house, key, stage, fact or [], audience))
+    bulletin = with_program(lambda program: work.draft(program.house, key, stage, fact or [], audience, corrects))
     show(bulletin, as_json, work.describe(bulletin))
 
 

@@ -58,14 +58,26 @@ async def declare(
 
 
 async def draft(
-    house: House, key: str, stage: str, facts: Sequence[str], audiences: Sequence[str] | None
+    house: House,
+    key: str,
+    stage: str,
+    facts: Sequence[str],
+    audiences: Sequence[str] | None,
+    corrects: int | None = None,
 ) -> dict[str, Any]:
     async with house.db.begin() as session:
         incident = await incidents.get(session, key)
         playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
         actor = await _operator(session, house)
         return await bulletins.draft(
-            session, house, actor, key, stage=stage, facts=_facts(playbook, facts), audiences=audiences
+            session,
+            house,
+            actor,
+            key,
+            stage=stage,
+            facts=_facts(playbook, facts),
+            audiences=audiences,
+            corrects=corrects,
         )
 
 

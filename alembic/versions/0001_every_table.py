@@ -215,6 +215,7 @@ def upgrade() -> None:
     sa.Column('audiences', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('problems', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('warnings_accepted', sa.Boolean(), nullable=False),
+    sa.Column('corrects', sa.Integer(), nullable=True),
     sa.Column('created_by', sa.BigInteger(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('approved_at', sa.DateTime(timezone=True), nullable=True),

@@ -65,7 +65,9 @@ async def open_help(
         session,
         """
         SELECT h.id, h.opened_at, h.taken_at, h.taken_by AS taken_by_id, a.name AS taken_by, p.employee_id, p.name,
-               p.title, p.site, dep.name AS department, count(*) OVER () AS in_all
+               p.title, p.site, dep.name AS department, count(*) OVER () AS in_all, h.climb_at,
+               (SELECT coalesce(jsonb_agg(DISTINCT tp.name), '[]') FROM notice n JOIN person tp ON tp.id = n.person_id
+                WHERE n.kind = 'help' AND n.abouts @> jsonb_build_array(h.id)) AS told
         FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
         LEFT JOIN account a ON a.id = h.taken_by
         WHERE h.incident_id = :incident AND h.closed_at IS NULL

@@ -91,6 +91,7 @@ async def _form(
     good, _ = fact_rules.validate_facts(
         playbook, page_facts.given(playbook, raw, zone=house.zone, now=now), sites=list(sites), now=now, partial=True
     )
+    sent = await bulletins.of_incident(session, incident["id"])
     audiences = []
     for name, audience in playbook.audiences.items():
         expected = await page_reads.expected(
@@ -113,6 +114,8 @@ async def _form(
         stages=[{"name": name, "means": page_words.STAGES[name]} for name in STAGES],
         stage=form.text("stage"),
         audiences=audiences,
+        last_sent=max((entry["number"] for entry in sent if entry["sent_at"]), default=None),
+        corrects=form.text("corrects"),
         form_key=form.text("form") or new_secret(),
         errors=[entry for entry in errors if entry.field not in names],
         audience_error=next((entry.message for entry in errors if entry.field == "audiences"), ""),
@@ -131,6 +134,8 @@ async def draft(key: Text, request: Request, house: HouseDep, posted: Drafted) -
     raw = page_facts.raw_form(playbook, form)
     given = page_facts.given(playbook, raw, zone=house.zone, now=now)
     wanted: dict[str, Any] = {"stage": form.text("stage"), "facts": given, "audiences": form.all("audience")}
+    if form.text("corrects").isdecimal():
+        wanted["corrects"] = int(form.text("corrects")[:7])
     try:
         async with house.db.begin() as session:
 

@@ -26,6 +26,9 @@ class Draft(Facts):
     stage: Text = Field(max_length=30, description="investigating, identified, monitoring or resolved")
     facts: dict[str, Any] = Field(default_factory=dict, max_length=200, description="Override the incident's latest")
     audiences: list[Text] | None = Field(None, max_length=100, description="All of the playbook's when left out")
+    corrects: int | None = Field(
+        None, ge=1, le=1_000_000, description="The number of a sent bulletin that was wrong: goes to all who were told"
+    )
 
 
 class Approve(Input):
@@ -34,7 +37,9 @@ class Approve(Input):
 
 @router.post("", status_code=201, summary="Write the next bulletin", responses=problem_responses(400, 404, 409))
 async def draft(key: Text, body: Draft, actor: Drafter, session: SessionDep, house: HouseDep) -> dict[str, Any]:
-    return await service.draft(session, house, actor, key, stage=body.stage, facts=body.facts, audiences=body.audiences)
+    return await service.draft(
+        session, house, actor, key, stage=body.stage, facts=body.facts, audiences=body.audiences, corrects=body.corrects
+    )
 
 
 @router.get("", summary="The incident's bulletins", responses=problem_responses(404))

@@ -15,7 +15,7 @@ class Bulletin(SQLModel, table=True):
     """After `sent_at` a trigger refuses every change but cancellation.
 
     `facts` are complete (incident's and its own); `audiences` in the playbook's order. `problems` holds the errors
-    and warnings found when it was written.
+    and warnings found when it was written. `corrects` is the number of the bulletin that this one puts right.
     """
 
     __tablename__ = "bulletin"
@@ -37,6 +37,7 @@ class Bulletin(SQLModel, table=True):
     audiences: list[str] = Field(sa_column=document())
     problems: list[dict[str, Any]] = Field(sa_column=document())
     warnings_accepted: bool = False
+    corrects: int | None = None
     created_by: int = Field(sa_column=reference("account.id"))
     created_at: datetime = Field(sa_column=moment())
     approved_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))

@@ -10,26 +10,52 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.directory.audiences import AudienceSpec, members_sql, route_parameters, routes_sql, why_unreachable_sql
+from app.directory.audiences import route_parameters, routes_sql, why_unreachable_sql
 from app.kernel.db import row, rows, run
+
+NOTHING_CAME = (
+    "queued", "rejected", "suppressed", "absent", "cancelled", "expired", "cancelled_there", "undelivered", "failed",
+)  # fmt: skip
+"""States of an attempt in which the person cannot have the message (in every other one they may)."""
+
+
+def told_sql(incident_id: int, before: int, audiences: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """(SELECT, parameters) like `members_sql`: the active people who may have an earlier bulletin of the incident.
+
+    Each belongs to the audience in which they were told last; where this bulletin has no such audience, to its first.
+    """
+    states = ", ".join(f"'{state}'" for state in NOTHING_CAME)
+    return (
+        f"""
+        SELECT DISTINCT ON (e.person_id) e.person_id,
+               CASE WHEN e.audience = ANY(CAST(:told_audiences AS text[])) THEN e.audience
+                    ELSE (CAST(:told_audiences AS text[]))[1] END AS audience,
+               coalesce(ep.language, '') AS language
+        FROM delivery e JOIN bulletin eb ON eb.id = e.bulletin_id JOIN person ep ON ep.id = e.person_id AND ep.active
+        WHERE e.incident_id = :told_incident AND eb.number < :told_before AND (e.response IS NOT NULL OR EXISTS (
+          SELECT FROM attempt ea WHERE ea.delivery_id = e.id AND ea.state NOT IN ({states})))
+        ORDER BY e.person_id, eb.number DESC""",
+        {"told_incident": incident_id, "told_before": before, "told_audiences": list(audiences)},
+    )
 
 
 async def insert(
     session: AsyncSession,
     *, incident_id: int, stage: str, severity: str, facts: Mapping[str, Any], audiences: Sequence[str],
-    problems: Sequence[Mapping[str, Any]], created_by: int, now: datetime,
+    problems: Sequence[Mapping[str, Any]], created_by: int, corrects: int | None, now: datetime,
 ) -> RowMapping:  # fmt: skip
     """A draft with the next number; the caller holds the incident's row."""
     found = await row(
         session,
         """INSERT INTO bulletin (incident_id, number, state, stage, severity, facts, audiences, problems,
-                                 warnings_accepted, created_by, created_at)
+                                 warnings_accepted, corrects, created_by, created_at)
            SELECT :incident, coalesce(max(number), 0) + 1, 'draft', :stage, :severity, CAST(:facts AS jsonb),
-                  CAST(:audiences AS jsonb), CAST(:problems AS jsonb), false, :by, :now
+                  CAST(:audiences AS jsonb), CAST(:problems AS jsonb), false, :corrects, :by, :now
            FROM bulletin WHERE incident_id = :incident RETURNING *""",
         {
             "incident": incident_id, "stage": stage, "severity": severity, "facts": json.dumps(facts),
             "audiences": json.dumps(audiences), "problems": json.dumps(list(problems)), "by": created_by, "now": now,
+            "corrects": corrects,
         },
     )  # fmt: skip
     assert found
@@ -70,6 +96,16 @@ async def by_id(session: AsyncSession, bulletin_id: int) -> RowMapping | None:
 
 async def of_incident(session: AsyncSession, incident_id: int) -> Sequence[RowMapping]:
     return await rows(session, "SELECT * FROM bulletin WHERE incident_id = :id ORDER BY number", {"id": incident_id})
+
+
+async def anybody_told(session: AsyncSession, incident_id: int) -> bool:
+    """Whether a bulletin of this incident was ever sent."""
+    found = await row(
+        session,
+        "SELECT EXISTS (SELECT FROM bulletin WHERE incident_id = :id AND sent_at IS NOT NULL) AS told",
+        {"id": incident_id},
+    )
+    return bool(found and found["told"])
 
 
 async def approvals(session: AsyncSession, bulletin_id: int) -> Sequence[RowMapping]:
@@ -124,15 +160,16 @@ async def people_counted(session: AsyncSession) -> int:
 
 async def expected_recipients(
     session: AsyncSession,
-    *, specs: Sequence[AudienceSpec], ladder: Sequence[str], channels: Sequence[str], countries: Sequence[str] | None,
+    *, members: tuple[str, dict[str, Any]], ladder: Sequence[str], channels: Sequence[str],
+    countries: Sequence[str] | None,
 ) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:  # fmt: skip
     """Who would get it now: counts by (department, first channel or None), and those whom no channel reaches."""
-    members, parameters = members_sql(specs)
+    chosen, parameters = members
     given = parameters | route_parameters(channels, countries) | {"ladder": list(ladder)}
     counts = await rows(
         session,
         f"""
-        WITH m AS ({members}), r AS MATERIALIZED ({routes_sql(among="m")}), first AS (
+        WITH m AS ({chosen}), r AS MATERIALIZED ({routes_sql(among="m")}), first AS (
           SELECT DISTINCT ON (m.person_id) m.person_id, r.channel
           FROM m JOIN r ON r.person_id = m.person_id
           JOIN unnest(CAST(:ladder AS text[])) WITH ORDINALITY AS l (channel, rung) ON l.channel = r.channel
@@ -148,7 +185,7 @@ async def expected_recipients(
     unreachable = await rows(
         session,
         f"""
-        WITH m AS ({members}), why AS ({why_unreachable_sql(among="m")})
+        WITH m AS ({chosen}), why AS ({why_unreachable_sql(among="m")})
         SELECT p.employee_id AS person_id, p.name, dep.name AS department, why.reason
         FROM m JOIN why ON why.person_id = m.person_id JOIN person p ON p.id = m.person_id
         JOIN department dep ON dep.id = p.department_id

@@ -14,7 +14,7 @@ from app.access.matrix import Actor
 from app.bulletins import checks, render, repository
 from app.channels import sms_text
 from app.directory import service as directory
-from app.directory.audiences import AudienceSpec
+from app.directory.audiences import AudienceSpec, members_sql
 from app.incidents import service as incidents
 from app.incidents import timeline
 from app.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
@@ -37,8 +37,12 @@ async def draft(
     stage: str,
     facts: Mapping[str, Any],
     audiences: Sequence[str] | None,
+    corrects: int | None = None,
 ) -> dict[str, Any]:
-    """Writes the next bulletin from the incident's pinned playbook. Raises Invalid naming everything that is wrong."""
+    """Writes the next bulletin from the incident's pinned playbook. Raises Invalid naming everything that is wrong.
+
+    `corrects`: the number of a sent bulletin of this incident that was wrong.
+    """
     incident = await incidents.get(session, key, lock=True)
     if incident["closed_at"] is not None:
         raise Conflict(f"{key} is closed; nothing more can be sent under it.")
@@ -52,13 +56,21 @@ async def draft(
         playbook, facts, previous=incident["facts"], sites=list(await directory.sites(session)), now=now
     )
     errors += [FieldError(f"facts.{problem.name}", problem.what) for problem in problems]
+    sent = [entry for entry in await repository.of_incident(session, incident["id"]) if entry["sent_at"]]
+    numbers = [entry["number"] for entry in sent]
+    if corrects is not None and corrects not in numbers:
+        known = f"use one of {', '.join(map(str, numbers))}" if numbers else "none was sent yet"
+        errors.append(FieldError("corrects", f"bulletin {corrects} was not sent in this incident; {known}"))
     if errors:
         raise Invalid("The bulletin cannot be written.", errors)
+    if sent and (stage == "resolved" or corrects is not None):
+        # It goes to whoever was told before, in the words of the audience in which they were told.
+        told = {name for entry in sent for name in entry["audiences"]}
+        chosen = [name for name in playbook.audiences if name in told]
     texts = fact_rules.fact_texts(
         playbook, merged, zone=house.zone, now=now, severity=incident["severity"], incident=key
     )
     messages = _render(playbook, stage, chosen, texts)  # type: ignore[arg-type]  # checked against STAGES above
-    sent = [entry for entry in await repository.of_incident(session, incident["id"]) if entry["sent_at"]]
     findings = checks.stale_findings(
         [(p.name, p.what) for p in fact_rules.latest_passed(playbook, merged, zone=house.zone, now=now)]
     )
@@ -77,12 +89,14 @@ async def draft(
         audiences=chosen,
         problems=[finding.as_dict() for finding in findings],
         created_by=actor.account_id,
+        corrects=corrects,
         now=now,
     )
     await repository.add_messages(session, bulletin["id"], messages)
     await timeline.note(
         session, key=key, at=now, actor=actor.label, kind="bulletin_drafted",
-        data={"bulletin": bulletin["number"], "stage": stage},
+        data={"bulletin": bulletin["number"], "stage": stage}
+        | ({"corrects": corrects} if corrects is not None else {}),
     )  # fmt: skip
     return await show(session, house, incident, bulletin)
 
@@ -166,6 +180,21 @@ def audience_specs(playbook: Playbook, chosen: Sequence[str], facts: Mapping[str
     return specs
 
 
+def for_those_told(bulletin: RowMapping) -> bool:
+    """Whether it closes what people were told: that it is over, or was wrong, concerns exactly those who heard it."""
+    return bulletin["stage"] == "resolved" or bulletin["corrects"] is not None
+
+
+def members(playbook: Playbook, bulletin: RowMapping, *, told: bool) -> tuple[str, dict[str, Any]]:
+    """(SELECT, parameters) of who gets it: `person_id`, `audience`, `language`.
+
+    `told`: an earlier bulletin was sent. Until then a preview shows whom this one would close it for.
+    """
+    if told and for_those_told(bulletin):
+        return repository.told_sql(bulletin["incident_id"], bulletin["number"], bulletin["audiences"])
+    return members_sql(audience_specs(playbook, bulletin["audiences"], bulletin["facts"]))
+
+
 def ladder(playbook: Playbook, severity: Severity) -> list[tuple[str, float]]:
     """(channel, seconds after the send) of each step, unscaled."""
     return [(step.send, step.after.total_seconds()) for step in playbook.ladder_for(severity)]
@@ -184,7 +213,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
     if bulletin["sent_at"] is None:
         counts, unreachable = await repository.expected_recipients(
             session,
-            specs=audience_specs(playbook, bulletin["audiences"], bulletin["facts"]),
+            members=members(playbook, bulletin, told=await repository.anybody_told(session, bulletin["incident_id"])),
             ladder=[channel for channel, _ in ladder(playbook, incident["severity"])],
             channels=house.channels,
             countries=house.countries,
@@ -193,7 +222,12 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         counts, unreachable = await repository.told_recipients(session, bulletin["id"])
     recipients = _recipients(counts, unreachable)
     problems = list(bulletin["problems"])
-    if bulletin["sent_at"] is None and not recipients["total"] and await repository.people_counted(session):
+    if (
+        bulletin["sent_at"] is None
+        and not recipients["total"]
+        and not for_those_told(bulletin)
+        and await repository.people_counted(session)
+    ):
         problems.append(
             checks.Finding("error", "audiences", "nobody in the directory belongs to them; choose others").as_dict()
         )
@@ -219,6 +253,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         "severity": bulletin["severity"],
         "facts": bulletin["facts"],
         "audiences": bulletin["audiences"],
+        "corrects": bulletin["corrects"],
         "drill": incident["drill"],
         "simulated": incident["simulated"],
         "approvals": {
@@ -293,7 +328,7 @@ async def approve(
             "The bulletin has errors; write it again with them mended.",
             [FieldError(entry["where"], entry["message"]) for entry in shown["errors"]],
         )
-    if not shown["recipients"]["total"]:
+    if not shown["recipients"]["total"] and not for_those_told(bulletin):
         raise Conflict("Nobody would get this bulletin: import people first, or choose other audiences.")
     if shown["warnings"] and not accept_warnings:
         raise Conflict(

@@ -10,7 +10,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries.states import NOT_DELIVERED, State
-from app.directory.audiences import AudienceSpec, members_sql, route_parameters, routes_sql, why_unreachable_sql
+from app.directory.audiences import route_parameters, routes_sql, why_unreachable_sql
 from app.kernel.db import rows, run
 
 _NOTHING_CAME = ", ".join(f"'{state}'" for state in sorted(NOT_DELIVERED | {State.ABSENT}))
@@ -25,10 +25,10 @@ _CODES_LOCK = 727472003
 
 async def plan(
     session: AsyncSession,
-    *, bulletin: RowMapping, specs: Sequence[AudienceSpec], steps: Sequence[tuple[str, float]],
+    *, bulletin: RowMapping, members: tuple[str, dict[str, Any]], steps: Sequence[tuple[str, float]],
     channels: Sequence[str], countries: Sequence[str] | None, now: datetime,
 ) -> int:  # fmt: skip
-    """Makes the ladder, a delivery for everybody in the audiences, and each one's first attempt. Returns how many.
+    """Makes the ladder, a delivery for each of `members`, and each one's first attempt. Returns how many.
 
     A reply code is counted on the number that the text will go to. A person's language becomes the closest one that
     the bulletin is written in: `fr` for `fr-CA`.
@@ -47,7 +47,7 @@ async def plan(
             "seconds": [seconds for _, seconds in steps],
         },
     )
-    members, parameters = members_sql(specs)
+    chosen, parameters = members
     total = await run(
         session,
         f"""
@@ -62,7 +62,7 @@ async def plan(
                  (coalesce(used.last, -1)
                   + row_number() OVER (PARTITION BY coalesce(phone.address, m.person_id::text) ORDER BY m.person_id)
                  )::int AS seq
-          FROM ({members}) m
+          FROM ({chosen}) m
           LEFT JOIN ({routes_sql("text")}) AS texted ON texted.person_id = m.person_id AND texted.channel = 'sms'
           LEFT JOIN LATERAL (
             SELECT coalesce(texted.address, (
@@ -119,6 +119,11 @@ async def plan(
         routes | {"bulletin": bulletin_id},
     )
     return total
+
+
+async def lock_incident(session: AsyncSession, incident_id: int) -> None:
+    """From here on no further message of the incident begins to leave until the transaction ends."""
+    await _lock(session, "incident_id = :id AND response IS NULL AND cancelled_at IS NULL", incident_id)
 
 
 async def _lock(session: AsyncSession, which: str, row_id: int) -> None:

@@ -22,7 +22,8 @@ DISPATCH_JOB = "deliveries.dispatch"
 
 
 async def send(session: AsyncSession, house: House, actor: Actor, key: str, number: int) -> dict[str, Any]:
-    """Sends an approved bulletin to everybody in its audiences. A second send changes nothing.
+    """Sends an approved bulletin to everybody in its audiences, or to whom `for_those_told` says. A second send
+    changes nothing.
 
     Raises Conflict before approval, after a newer bulletin, and for a closed incident.
     """
@@ -31,20 +32,23 @@ async def send(session: AsyncSession, house: House, actor: Actor, key: str, numb
     if bulletin["state"] == "sent" or (bulletin["state"] == "cancelled" and bulletin["sent_at"] is not None):
         return await bulletins.show(session, house, incident, bulletin)
     _refuse(incident, bulletin)
-    newer = [b["number"] for b in await bulletins.of_incident(session, incident["id"]) if b["sent_at"]]
-    if newer and max(newer) > number:
-        raise Conflict(f"Bulletin {max(newer)} has gone out already, so {number} is out of date; write a new one.")
+    sent = [b["number"] for b in await bulletins.of_incident(session, incident["id"]) if b["sent_at"]]
+    if sent and max(sent) > number:
+        raise Conflict(f"Bulletin {max(sent)} has gone out already, so {number} is out of date; write a new one.")
     playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
     now = house.clock.now()
     steps = [
         (channel, seconds / house.time_scale) for channel, seconds in bulletins.ladder(playbook, incident["severity"])
     ]
-    specs = bulletins.audience_specs(playbook, bulletin["audiences"], bulletin["facts"])
+    if bulletins.for_those_told(bulletin):
+        await planning.lock_incident(session, incident["id"])
     total = await planning.plan(
-        session, bulletin=bulletin, specs=specs, steps=steps, channels=house.channels, countries=house.countries,
+        session, bulletin=bulletin, members=bulletins.members(playbook, bulletin, told=True), steps=steps,
+        channels=house.channels, countries=house.countries,
         now=now,
     )  # fmt: skip
-    if not total:
+    # That it is over may concern nobody: what was queued before is stopped all the same.
+    if not total and not bulletins.for_those_told(bulletin):
         raise Conflict("Nobody would get this bulletin: import people first, or choose other audiences.")
     replaced = await planning.replace_earlier(
         session, incident_id=incident["id"], bulletin=bulletin, everybody=bulletin["stage"] == "resolved", now=now
