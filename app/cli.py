@@ -363,6 +363,25 @@ def bulletins_send(
     show(bulletin, as_json, work.describe(bulletin))
 
 
+@cli.command()
+def board(
+    key: Annotated[str | None, typer.Argument(help="The incident's key; the newest open one when left out.")] = None,
+    bulletin: Annotated[int | None, typer.Option(help="The bulletin's number; the last that went out.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Who answered, who needs help and who could not be reached: live in the terminal, until Ctrl-C."""
+    from rich.console import Console
+
+    from app import terminal_board
+
+    if as_json:
+        seen = with_program(lambda program: terminal_board.look(program.house, key, bulletin))
+        show(seen, True, "")
+    else:
+        with_program(lambda program: terminal_board.watch(program.house, key, bulletin, console=Console(), once=once))
+
+
 Role = Annotated[str, typer.Option(help="admin, commander, communications_lead, department_lead or viewer.")]
 PersonId = Annotated[str | None, typer.Option(help="The employer's id of the person whose it is.")]
 DepartmentName = Annotated[str | None, typer.Option(help="A department lead's department.")]

@@ -194,6 +194,14 @@ def test_a_bulletin_from_draft_to_sent(shell: Shell) -> None:
     sent = json.loads(shell.muster("bulletins", "send", key, "1", "--json").fine())
     assert sent["state"] == "sent"
     assert json.loads(shell.here("bulletins", "send", key, "1", "--json").fine()) == sent
+    shown = shell.muster("board", key).fine()
+    assert shown.startswith(f"DRILL  {key}  SEV2  declared")
+    assert "Bulletin 1 (investigating), 12 people:" in shown
+    assert "no usable contact point" in shown
+    seen = json.loads(shell.here("board", key, "--json").fine())
+    assert (seen["board"]["total"], seen["incident"]["key"]) == (12, key)
+    assert shell.here("board", "--once").fine().startswith("DRILL  INC-")
+    assert "9" in shell.here("board", key, "--bulletin", "9").refused()
     wrong = shell.here("bulletins", "draft", key, "--stage", "later", "--audience", "nobody", "--fact", "x=1").refused()
     for name in ("stage", "audiences", "facts.x"):
         assert f"{name}: " in wrong
