@@ -428,6 +428,7 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('handed_over_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('write_by', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('begun_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('accepted_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('unknown_since', sa.DateTime(timezone=True), nullable=True),
     sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),

@@ -86,7 +86,8 @@ async def recipients(
         SELECT c.*, l.channel AS next_channel,
           (SELECT coalesce(jsonb_agg(jsonb_build_object(
              'channel', a.channel, 'address', a.address, 'state', a.state, 'error_code', a.error_code,
-             'reason', a.reason, 'provider_message_id', a.provider_message_id, 'created_at', a.created_at,
+             'reason', a.reason, 'not_before', a.not_before, 'created_at', a.created_at,
+             'provider_message_id', a.provider_message_id,
              'handed_over_at', a.handed_over_at, 'accepted_at', a.accepted_at, 'updated_at', a.updated_at)
              ORDER BY a.rung, a.seq), '[]')
            FROM attempt a WHERE a.delivery_id = c.id) AS attempts

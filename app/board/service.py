@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.board import repository
 from app.bulletins import service as bulletins
 from app.deliveries import reasons
+from app.deliveries.states import State
 from app.deliveries.status import STATUSES
 from app.directory.folding import fold
 from app.incidents import service as incidents
@@ -102,6 +103,11 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
         {**attempt, "reason": reasons.provider_words(attempt["reason"], attempt["address"])}
         for attempt in entry["attempts"]
     ]
+    then, then_at = entry["next_channel"], iso(entry["next_step_at"])
+    waiting = [attempt for attempt in attempts if attempt["state"] == State.QUEUED]
+    if then is None and waiting and entry["status"] == "pending":
+        # Another try on the same channel, or one that waits its turn.
+        then, then_at = waiting[-1]["channel"], _again(waiting[-1]["not_before"])
     return {
         "person_id": entry["employee_id"],
         "name": entry["name"],
@@ -121,8 +127,8 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
         "response": entry["response"],
         "via": entry["responded_via"],
         "acknowledged_at": iso(entry["responded_at"]),
-        "next_step": entry["next_channel"],
-        "next_step_at": iso(entry["next_step_at"]),
+        "next_step": then,
+        "next_step_at": then_at,
         "attempts": [
             {
                 "channel": attempt["channel"],

@@ -12,7 +12,7 @@ from app.access.matrix import Action, Actor
 from app.bulletins import service
 from app.incidents import service as incidents
 from app.incidents.api import Facts
-from app.web.inputs import Input, Text
+from app.web.inputs import Flag, Input, Text
 from app.web.problems import problem_responses
 
 router = APIRouter(prefix="/api/v1/incidents/{key}/bulletins", tags=["bulletins"])
@@ -32,7 +32,7 @@ class Draft(Facts):
 
 
 class Approve(Input):
-    accept_warnings: bool = False
+    accept_warnings: Flag = False
 
 
 @router.post("", status_code=201, summary="Write the next bulletin", responses=problem_responses(400, 404, 409))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,11 @@ StillOurs = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One message to hand over. `token` names the attempt in callbacks; `validity_seconds` is 1 to 36000."""
+    """One message to hand over. `token` names the attempt in callbacks; `validity_seconds` is 1 to 36000.
+
+    `begin`, for a provider without records: awaited when everything is said but the message itself. It notes durably
+    that the message is about to leave; False: it must not. Whatever ends before it has sent nothing.
+    """
 
     attempt_id: int
     token: str
@@ -24,6 +28,7 @@ class Outgoing:
     html: str = ""
     callback_url: str = ""
     validity_seconds: int = 14_400
+    begin: Callable[[], Awaitable[bool]] | None = None
 
 
 class Kind(StrEnum):

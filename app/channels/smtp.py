@@ -83,7 +83,7 @@ class SmtpEmail:
             return Outcome(Kind.REJECTED, reason="the address cannot be given to a mail server")
         except (SMTPException, OSError, TimeoutError):
             return Outcome(Kind.LATER, reason="the mail server hung up", down=True)
-        if not still_ours():
+        if not still_ours() or not (message.begin is None or await message.begin()):
             await _reset(client)
             return Outcome(Kind.FENCED)
         try:

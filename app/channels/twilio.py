@@ -35,6 +35,7 @@ ACCOUNT_CODES = frozenset({20003, 20005, 20008, 20403, 20404})
 
 LIST_LIMIT = 1000
 PAGE_SIZE = 1000
+MOST_TEXTS = 20_000
 """One page, as long as they come: on a phone that many share, a message must not lie behind the newer ones."""
 
 
@@ -107,7 +108,8 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the package is untype
             response = await self._pools[place].request(
                 method,
                 uri,
-                params=_flat(params),
+                # None and not {}: the address of a list's next page has a query of its own, which {} would cut off.
+                params=_flat(params) or None,
                 content=urlencode(_flat(data), doseq=True) if data else None,
                 headers=headers,
                 auth=auth,
@@ -208,11 +210,7 @@ class TwilioSms:
                 ours = [str(entry.phone_number) for entry in numbers]
             # The filter has a day's grain; the caller looks at the time itself.
             day = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-            found = [
-                entry
-                for number in ours
-                for entry in await self.client.messages.list_async(to=number, date_sent_after=day, page_size=PAGE_SIZE)
-            ]
+            found = [entry for number in ours for entry in await self._texts_to(number, day, since)]
         except (TwilioException, httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
             raise ProviderDown(type(error).__name__) from error
         return [
@@ -220,6 +218,19 @@ class TwilioSms:
             for entry in found
             if str(entry.direction) == "inbound" and entry.date_created is not None
         ]
+
+    async def _texts_to(self, number: str, day: datetime, since: datetime) -> list[Any]:
+        """The newest first, page by page, only as far back as asked."""
+        found: list[Any] = []
+        async for entry in await self.client.messages.stream_async(
+            to=number, date_sent_after=day, limit=MOST_TEXTS, page_size=PAGE_SIZE
+        ):
+            if entry.date_created is not None and entry.date_created < since:
+                break
+            found.append(entry)
+        if len(found) == MOST_TEXTS:
+            log.error("more than %d texts came in; the oldest are left with the provider", MOST_TEXTS)
+        return found
 
     async def check(self) -> Health:
         try:

@@ -11,7 +11,7 @@ from app.access.matrix import Action, Actor
 from app.bulletins.api import Number
 from app.deliveries import sending
 from app.web.idempotency import once
-from app.web.inputs import Input, Text
+from app.web.inputs import Flag, Input, Text
 from app.web.problems import problem_responses
 
 router = APIRouter(prefix="/api/v1/incidents/{key}/bulletins/{number}", tags=["bulletins"])
@@ -21,7 +21,7 @@ Canceller = Annotated[Actor, Depends(allow(Action.CANCEL))]
 
 
 class Send(Input):
-    confirm: bool = False
+    confirm: Flag = False
 
 
 @router.post("/send", status_code=202, summary="Send it to everybody", responses=problem_responses(400, 404, 409))

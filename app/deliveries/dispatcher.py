@@ -12,7 +12,9 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import SQLAlchemyError
@@ -208,10 +210,20 @@ class Dispatcher:
             return True
 
         try:
-            return await provider.send(self._outgoing(entry), still_ours)
+            outgoing = self._outgoing(entry)
+            if entry["channel"] in repository.NOTED_WHEN_BEGUN:
+                outgoing = replace(outgoing, begin=partial(self._begin, entry["id"], entry["fence"]))
+            return await provider.send(outgoing, still_ours)
         except Exception:  # a provider's fault that it did not name itself: they may have it
             log.exception("unexpected fault while handing over attempt %s", entry["id"])
             return Outcome(Kind.UNKNOWN, reason="an unexpected fault during the hand-over")
+
+    async def _begin(self, attempt_id: int, fence: int) -> bool:
+        try:
+            async with self.house.db.begin() as session:
+                return await repository.begin(session, attempt_id, fence)
+        except (SQLAlchemyError, OSError):
+            return False  # not noted, so not sent
 
     def _outgoing(self, entry: RowMapping) -> Outgoing:
         link = self.house.link(entry["delivery_id"])

@@ -83,6 +83,7 @@ class Attempt(SQLModel, table=True):
     """One provider call. `fence` counts the workers that took it on; a result with an older fence changes nothing.
 
     No byte of it leaves after `write_by`: so the time of an unknown call is known, whatever became of its worker.
+    `begun_at` is set just before a message leaves whose provider keeps no records: without it nothing has left.
     `priority` 0 goes first. `seq` numbers the attempts of one step (a retry is a new row, with a new token).
     """
 
@@ -123,6 +124,7 @@ class Attempt(SQLModel, table=True):
     created_at: datetime = Field(sa_column=moment())
     handed_over_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     write_by: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    begun_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     accepted_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     unknown_since: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     updated_at: datetime = Field(sa_column=moment())

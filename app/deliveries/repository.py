@@ -116,7 +116,7 @@ async def mark_handing_over(
           FROM fit WHERE d.id = fit.delivery_id
         )
         UPDATE attempt a SET state = 'handing_over', handed_over_at = :now, tries = a.tries + 1, updated_at = :now,
-               write_by = CAST(:now AS timestamptz) + make_interval(secs => :within)
+               begun_at = NULL, write_by = CAST(:now AS timestamptz) + make_interval(secs => :within)
         FROM fit WHERE a.id = fit.id
         RETURNING a.id, a.fence, fit.delivery_id, fit.address, fit.channel, fit.text, fit.subject, fit.code,
                   fit.drill, fit.severity, fit.number, fit.incident_key, fit.title, fit.tries, fit.lines
@@ -267,14 +267,38 @@ async def write_back(session: AsyncSession, results: Sequence[Result], *, now: d
     )
 
 
+async def begin(session: AsyncSession, attempt_id: int, fence: int) -> bool:
+    """Notes that the message leaves now; False when it is no longer this worker's to send."""
+    return bool(
+        await run(
+            session,
+            """UPDATE attempt SET begun_at = clock_timestamp()
+               WHERE id = :id AND fence = :fence AND state = 'handing_over' AND lease_until > clock_timestamp()""",
+            {"id": attempt_id, "fence": fence},
+        )
+    )
+
+
+NOTED_WHEN_BEGUN = ("email",)
+"""Channels whose providers keep no records; what has not begun there when the lease ends has sent nothing."""
+
+
 async def expire_leases(session: AsyncSession, *, now: datetime) -> list[int]:
-    """What was being handed over when its worker fell silent is now unknown, and the old worker fenced out."""
+    """What was being handed over when its worker fell silent is now unknown, and the old worker fenced out.
+
+    A message that is known not to have begun goes back to the queue.
+    """
     found = await rows(
         session,
-        """UPDATE attempt SET state = 'unknown', unknown_since = :now, fence = fence + 1, lease_until = NULL,
-                  reason = 'the worker fell silent during the hand-over', updated_at = :now
-           WHERE state = 'handing_over' AND lease_until < clock_timestamp() RETURNING id""",
-        {"now": now},
+        """WITH silent AS (
+             SELECT id, (channel = ANY(:noted) AND begun_at IS NULL) AS unsent FROM attempt
+             WHERE state = 'handing_over' AND lease_until < clock_timestamp() ORDER BY id FOR UPDATE SKIP LOCKED)
+           UPDATE attempt a SET state = CASE WHEN unsent THEN 'queued' ELSE 'unknown' END,
+                  unknown_since = CASE WHEN unsent THEN a.unknown_since ELSE :now END,
+                  reason = CASE WHEN unsent THEN a.reason ELSE 'the worker fell silent during the hand-over' END,
+                  fence = a.fence + 1, lease_until = NULL, updated_at = :now
+           FROM silent WHERE a.id = silent.id RETURNING a.id""",
+        {"now": now, "noted": list(NOTED_WHEN_BEGUN)},
     )
     return [entry["id"] for entry in found]
 

@@ -92,8 +92,11 @@ async def deactivate_missing(
     )
 
 
-async def merge(session: AsyncSession, now: datetime) -> Counts:
-    """Brings departments, people, contact points and managers to what the staged rows say, changing nothing else."""
+async def merge(session: AsyncSession, now: datetime, *, complete: bool) -> Counts:
+    """Brings departments, people, contact points and managers to what the staged rows say, changing nothing else.
+
+    In a `complete` file, being there means to be there: whoever had left and comes again without a word is back.
+    """
     await run(
         session,
         """INSERT INTO department (name, key)
@@ -105,7 +108,7 @@ async def merge(session: AsyncSession, now: datetime) -> Counts:
     created = await run(session, _CREATE, {"now": now})
     await run(session, "ANALYZE people_created")
     await run(session, _CONTACT_POINTS)
-    changed = await row(session, _UPDATE, {"now": now})
+    changed = await row(session, _UPDATE, {"now": now, "complete": complete})
     assert changed
     return Counts(created=created, updated=int(changed["updated"]), deactivated=int(changed["deactivated"]))
 
@@ -159,7 +162,7 @@ _UPDATE = f"""
 WITH wanted AS (
   SELECT p.id, p.active AS was_active, n.person_id IS NOT NULL AS is_new, i.name, d.id AS department_id,
          {", ".join(f"coalesce(i.{name}, p.{name}) AS {name}" for name in TEXTS)},
-         coalesce(m.id, p.manager_id) AS manager_id, coalesce(i.active, p.active) AS active
+         coalesce(m.id, p.manager_id) AS manager_id, coalesce(i.active, p.active OR :complete) AS active
   FROM people_import i
   JOIN person p ON p.employee_id = i.employee_id
   JOIN department d ON d.key = i.department_key
@@ -169,7 +172,7 @@ WITH wanted AS (
   WHERE t.person_id IS NOT NULL
      OR (p.name, p.department_id, p.manager_id, p.active, {", ".join(f"p.{name}" for name in TEXTS)})
         IS DISTINCT FROM
-        (i.name, d.id, coalesce(m.id, p.manager_id), coalesce(i.active, p.active),
+        (i.name, d.id, coalesce(m.id, p.manager_id), coalesce(i.active, p.active OR :complete),
          {", ".join(f"coalesce(i.{name}, p.{name})" for name in TEXTS)})
 ), changed AS (
   UPDATE person p
@@ -183,6 +186,16 @@ SELECT count(*) FILTER (WHERE NOT is_new AND deactivated) AS deactivated,
        count(*) FILTER (WHERE NOT is_new AND NOT deactivated) AS updated
 FROM changed
 """
+
+
+async def still_left(session: AsyncSession) -> list[tuple[int, str]]:
+    """After the merge: (line, employee id) of people who have left, although the file has them and does not say so."""
+    found = await rows(
+        session,
+        """SELECT i.line, i.employee_id FROM people_import i JOIN person p ON p.employee_id = i.employee_id
+           WHERE i.active IS NULL AND NOT p.active ORDER BY i.line""",
+    )
+    return [(entry["line"], entry["employee_id"]) for entry in found]
 
 
 async def unknown_managers(session: AsyncSession) -> list[tuple[int, str, str, bool]]:

@@ -45,7 +45,8 @@ async def import_people(
     """Imports one people CSV in one transaction: the whole file with a report, or nothing.
 
     A row that cannot be used is rejected and never costs another; a cell that cannot be used is left out with a
-    warning; a blank cell or a column that is not there keeps what is known. Unchanged people are not touched.
+    warning; a blank cell or a column that is not there keeps what is known (in a `complete` file whoever is in it is
+    active unless it says otherwise). Unchanged people are not touched.
 
     `country` is the ISO code that national numbers are read with. `complete` says that the file is everybody.
     `progress` is called with the number of rows read so far. Raises Invalid for a file that cannot be trusted as a
@@ -84,13 +85,22 @@ async def _merge(
     now = clock.now()
     known = await merge.known_contact_kinds(session, sorted({issue.id for issue in reading.dropped}))
     missing = 0
+    if complete and not reading.accepted and not reading.rejected:
+        raise Conflict(
+            "The file holds nobody, so it cannot be everybody; nothing was changed.",
+            [FieldError("complete", "import a file with people in it, or leave complete out")],
+        )
     if complete:
         missing = await _deactivate_missing(session, reading, now, force=force)
-    counts = await merge.merge(session, now)
+    counts = await merge.merge(session, now, complete=complete)
     warnings = reading.warnings + [_left_out(issue, known) for issue in reading.dropped]
     for line, employee_id, manager, kept in await merge.unknown_managers(session):
         what = "the known manager stays" if kept else "the manager was left out"
         warnings.append(Issue(line, employee_id, "manager_id", f"nobody has the id {manager[:100]}; {what}"))
+    warnings += [
+        Issue(line, employee_id, "active", "had left, and stays so; write true here to bring them back")
+        for line, employee_id in await merge.still_left(session)
+    ]
     return Report(
         created=counts.created,
         updated=counts.updated,

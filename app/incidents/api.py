@@ -13,7 +13,7 @@ from app.incidents import service, timeline
 from app.kernel.errors import FieldError, Invalid
 from app.playbooks import service as playbooks
 from app.web.idempotency import once
-from app.web.inputs import Input, Text, clean_json, decode_cursor, encode_cursor
+from app.web.inputs import Flag, Input, Text, clean_json, decode_cursor, encode_cursor
 from app.web.problems import problem_responses
 
 router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
@@ -38,7 +38,7 @@ class Declaration(Facts):
     severity: Text | None = Field(None, max_length=10, description="SEV1 to SEV4; the playbook's default when left out")
     title: Text | None = Field(None, max_length=500)
     facts: dict[str, Any] = Field(default_factory=dict, max_length=200)
-    drill: bool = False
+    drill: Flag = False
     commander: Text | None = Field(None, max_length=100, description="The employer's id of a person; you when left out")
 
 
@@ -47,7 +47,7 @@ class Change(Input):
     severity: Text | None = Field(None, max_length=10)
     commander: Text | None = Field(None, max_length=100)
     reason: Text = Field("", max_length=2000, description="Required: why")
-    accept_open_help: bool = False
+    accept_open_help: Flag = False
 
 
 @router.post("", status_code=201, summary="Declare an incident", responses=problem_responses(400, 413))

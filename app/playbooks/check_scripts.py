@@ -11,7 +11,7 @@ from app.playbooks.check_facts import undeclared
 from app.playbooks.problems import Problem, joined
 from app.playbooks.template import BUILT_INS, mistakes, names
 from app.playbooks.view import Said, View
-from app.playbooks.wording import plain_spelling, promise_of_a_fix_time, reserved_word_asked
+from app.playbooks.wording import plain_spelling, promises_of_a_fix_time, reserved_words_asked
 from app.playbooks.worst_case import longest_sms, renderings
 
 MOST_SEGMENTS: Final = 3
@@ -42,8 +42,8 @@ def script_problems(view: View, *, link_length: int, sites: Sequence[str]) -> It
 
 
 def _names(view: View, said: Said) -> Iterator[Problem]:
-    for piece, what in dict(mistakes(said.text)).items():
-        yield view.source.problem(what, said.path, at=view.source.find(said.path, piece))
+    for piece, place, what in mistakes(said.text):
+        yield view.source.problem(what, said.path, at=view.source.find(said.path, piece, place))
     declared = view.mapping("facts")
     for name in dict.fromkeys(names(said.text)):
         at = view.source.find(said.path, f"${{{name}}}")
@@ -62,21 +62,18 @@ def _names(view: View, said: Said) -> Iterator[Problem]:
 
 
 def _reply_words(view: View, said: Said) -> Iterator[Problem]:
-    asked = reserved_word_asked(said.text)
-    if asked:
-        piece, word = asked
+    for piece, place, word in reserved_words_asked(said.text):
         what = (
             f'"{" ".join(piece.split())}" asks for {word}, a word that carriers act on themselves; '
             "ask for 1, 2 or 3 (the SMS adds how to answer)"
         )
-        yield view.source.problem(what, said.path, at=view.source.find(said.path, piece))
+        yield view.source.problem(what, said.path, at=view.source.find(said.path, piece, place))
 
 
 def _promises(view: View, said: Said) -> Iterator[Problem]:
-    piece = promise_of_a_fix_time(said.text)
-    if piece:
+    for piece, place in promises_of_a_fix_time(said.text):
         what = f'"{" ".join(piece.split())}" promises when it will be over; say when the next word comes instead'
-        yield view.source.problem(what, said.path, at=view.source.find(said.path, piece), warning=True)
+        yield view.source.problem(what, said.path, at=view.source.find(said.path, piece, place), warning=True)
 
 
 def _length(view: View, said: Said, link_length: int, sites: Sequence[str]) -> Iterator[Problem]:

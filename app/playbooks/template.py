@@ -40,20 +40,23 @@ def names(script: str) -> list[str]:
     return [m["braced"] for m in ScriptTemplate.pattern.finditer(script) if m["braced"] is not None]
 
 
-def mistakes(script: str) -> Iterator[tuple[str, str]]:
-    """Each `$` that is neither `${name}` nor `$$`: the piece of script, and what is wrong and would be right."""
+def mistakes(script: str) -> Iterator[tuple[str, int, str]]:
+    """Each `$` that is neither `${name}` nor `$$`: the piece of script, how many like it stand before it, and what is
+    wrong and would be right."""
     for match in ScriptTemplate.pattern.finditer(script):
         if match["invalid"] is None:
             continue
         rest = script[match.start() :]
         bare = re.match(rf"\$({NAME_PATTERN})", rest)
         braced = re.match(r"\$\{[^{}\n]{0,60}\}", rest)
+        piece = bare[0] if bare else braced[0] if braced else "$"
+        place = script[: match.start()].count(piece)
         if bare:
-            yield bare[0], f"{bare[0]} has no braces; write ${{{bare[1]}}}, or $$ for a dollar sign"
+            yield piece, place, f"{piece} has no braces; write ${{{bare[1]}}}, or $$ for a dollar sign"
         elif braced:
-            yield braced[0], f"{braced[0]} is no fact's name; names are of a-z, 0-9 and _, such as ${{next_update}}"
+            yield piece, place, f"{piece} is no fact's name; names are of a-z, 0-9 and _, such as ${{next_update}}"
         else:
-            yield "$", "a single $ means nothing here; write $$ for a dollar sign, or ${name} for a fact"
+            yield piece, place, "a single $ means nothing here; write $$ for a dollar sign, or ${name} for a fact"
 
 
 def neutral(value: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from app.channels.sms_text import RESERVED_WORDS
@@ -38,22 +39,23 @@ _PROMISES: Final = (
 )
 
 
-def reserved_word_asked(text: str) -> tuple[str, str] | None:
-    """The first request to answer with a reserved word: the piece of text that asks, and the word in capitals."""
-    for pattern in _ASKED:
-        match = pattern.search(text)
-        if match:
-            return match[0], match["word"].upper()
-    return None
+def reserved_words_asked(text: str) -> Iterator[tuple[str, int, str]]:
+    """Each request to answer with a reserved word: the piece of text that asks, how many like it stand before it, and
+    the word in capitals."""
+    asked = {match.start("word"): match for pattern in _ASKED for match in pattern.finditer(text)}
+    for _, match in sorted(asked.items()):
+        yield match[0], text[: match.start()].count(match[0]), match["word"].upper()
 
 
-def promise_of_a_fix_time(text: str) -> str | None:
-    """The first words that promise when it will be over, or None."""
+def promises_of_a_fix_time(text: str) -> Iterator[tuple[str, int]]:
+    """The words of each promise when it will be over, and how many like it stand before it."""
+    promised: dict[int, re.Match[str]] = {}
     for pattern in _PROMISES:
-        match = pattern.search(text)
-        if match:
-            return match[0]
-    return None
+        for match in pattern.finditer(text):
+            if not any(other.start() < match.end() and match.start() < other.end() for other in promised.values()):
+                promised[match.start()] = match
+    for _, match in sorted(promised.items()):
+        yield match[0], text[: match.start()].count(match[0])
 
 
 def plain_spelling(character: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app.channels.port import Inbox, ProviderDown, Providers
 from app.kernel.house import House
@@ -15,6 +15,12 @@ log = logging.getLogger("muster.lost")
 LOOK_BACK = timedelta(hours=24)
 """Older texts than this stay with the carrier."""
 
+OVERLAP = timedelta(minutes=15)
+"""How far each round looks back behind the one before: a carrier's list may lag."""
+
+ON_ITS_WAY = timedelta(seconds=20)
+"""A carrier waits 15 s for our answer, so a younger text may still be in our own queue."""
+
 
 @dataclass
 class LostTexts:
@@ -22,6 +28,7 @@ class LostTexts:
 
     house: House
     providers: Providers
+    _read_until: datetime | None = None
 
     async def step(self) -> int:
         """Takes every text that the carrier has and we lack; returns how many.
@@ -39,24 +46,28 @@ class LostTexts:
             return 0
         since = max(first, now - LOOK_BACK)
         try:
+            if self._read_until is not None:
+                since = max(since, self._read_until - OVERLAP)
             received = await provider.received(since=since)
         except ProviderDown as error:
             log.warning("the provider's list of incoming texts cannot be read (%s)", error)
             return 0
-        until = now - timedelta(seconds=self.house.settle_seconds)
+        until = now - max(ON_ITS_WAY, timedelta(seconds=self.house.settle_seconds))
         there = {text.sid: text for text in received if since <= text.at <= until}
         async with self.house.db.begin() as session:
             known = await repository.known_sids(session, list(there))
         lost = sorted((text for sid, text in there.items() if sid not in known), key=lambda text: text.at)
-        taken = 0
+        taken, failed = 0, False
         for text in lost:
             inbound = service.Inbound(sid=text.sid, sender=text.sender, body=text.body, found_at=text.at)
             try:
                 async with self.house.db.begin() as session:
-                    await service.receive(session, self.house, inbound)
-                taken += 1
+                    taken += await service.receive_late(session, self.house, inbound)
             except Exception as error:  # one that cannot be taken must not cost the others; it is tried again next time
+                failed = True
                 log.error("incoming text %s could not be taken: %s: %s", text.sid, type(error).__name__, error)
         if taken:
             log.warning("%d incoming texts had not reached us and were found in the provider's list", taken)
+        if not failed:
+            self._read_until = until
         return taken

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.deliveries import notices
 from app.deliveries import service as deliveries
 from app.deliveries.responses import Act, Recorded
 from app.directory import service as directory
@@ -36,6 +37,9 @@ CONFIRMATIONS_AN_HOUR = 120
 """A recorded answer is confirmed well beyond that: somebody waits to know that it counted."""
 
 LATE_DAYS = 7
+
+LATE_ANSWER_WITHIN = timedelta(hours=1)
+"""Whoever texted longer ago than this has gone on; an answer now would only puzzle them."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,31 @@ class Handled:
 
 async def receive(session: AsyncSession, house: House, inbound: Inbound) -> str | None:
     """Handles one text, once by its SID, and returns what to answer (None: nothing)."""
+    handled = await _receive(session, house, inbound)
+    return handled.answer if handled else None
+
+
+async def receive_late(session: AsyncSession, house: House, inbound: Inbound) -> bool:
+    """The same for a text found in the carrier's list; False when it was handled already.
+
+    Nobody waits on the line any more, so what there is to say goes out as a notice.
+    """
+    handled = await _receive(session, house, inbound)
+    if handled is None:
+        return False
+    recent = inbound.found_at is None or house.clock.now() - inbound.found_at <= LATE_ANSWER_WITHIN
+    if handled.answer and handled.person_id is not None and recent:
+        incident = await repository.latest_incident(session, [handled.person_id])
+        if incident:
+            await notices.tell(
+                session, house, person_id=handled.person_id, incident_id=incident["id"], kind="late_answer",
+                subject="Your text message", line=f"{wording.SORRY_LATE} {wording.unmarked(handled.answer)}",
+            )  # fmt: skip
+    return True
+
+
+async def _receive(session: AsyncSession, house: House, inbound: Inbound) -> Handled | None:
+    """What became of it, the answer as it is given; None when its SID was handled already."""
     now = house.clock.now()
     # A text column takes everything but NUL.
     opt_out_type = (inbound.opt_out_type or "").replace("\0", "") or None
@@ -75,16 +104,17 @@ async def receive(session: AsyncSession, house: House, inbound: Inbound) -> str 
     if inbound_id is None:
         return None
     handled = await _handle(session, house, inbound, inbound_id)
-    answer = None if inbound.found_at else handled.answer
+    answer = handled.answer
     if answer is not None and await _answered_enough(session, inbound, handled.outcome, since=now - timedelta(hours=1)):
         log.warning("a number was answered very often within the hour; its text is recorded, not answered")
         answer = None
-    if answer is not None and handled.drill:
+    if answer is not None and handled.drill and not inbound.found_at:
         answer = wording.marked(answer)
     await repository.finish_inbound(
-        session, inbound_id, outcome=handled.outcome, answer=answer, person_id=handled.person_id
-    )
-    return answer
+        session, inbound_id, outcome=handled.outcome, answer=None if inbound.found_at else answer,
+        person_id=handled.person_id,
+    )  # fmt: skip
+    return replace(handled, answer=answer)
 
 
 async def _answered_enough(session: AsyncSession, inbound: Inbound, outcome: str, *, since: datetime) -> bool:

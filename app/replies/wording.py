@@ -14,6 +14,11 @@ def marked(text: str) -> str:
     return f"DRILL. {text} DRILL"
 
 
+def unmarked(text: str) -> str:
+    """Without what `marked` put around it."""
+    return text.removeprefix("DRILL. ").removesuffix(" DRILL")
+
+
 def confirmation(response: str, *, title: str, changed: bool, late: bool, drill: bool) -> str:
     """Says what was understood, and how to change it."""
     said = f"Changed to {MEANS[response]}" if changed else f"Thank you. Noted: {MEANS[response]}"
@@ -65,6 +70,7 @@ def report_kept(question_open: bool, *, shared: bool) -> str:
     return text
 
 
+SORRY_LATE = "Your text reached us late."
 HELP_TAKEN = "{owner} has your request for help ({title}) and will get back to you."
 HELP_CLOSED = "{owner} closed your request for help ({title}). If you still need help, text 2 again."
 

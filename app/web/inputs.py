@@ -7,7 +7,7 @@ import binascii
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.kernel.errors import FieldError, Invalid
 
@@ -24,6 +24,9 @@ def clean_text(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(clean_text)]
+
+Flag = Annotated[bool, Field(strict=True)]
+"""true or false and nothing that looks like it: "yes" may stand for something else."""
 
 
 def clean_json(value: Any) -> Any:

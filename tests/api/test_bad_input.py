@@ -164,6 +164,8 @@ async def test_json_under_another_content_type_is_a_415(muster: Stack, kind: str
         ({"facts": []}, "facts", "object"),
         ({"title": 3}, "title", "text"),
         ({"drill": "perhaps"}, "drill", "true or false"),
+        ({"drill": "yes"}, "drill", "true or false"),
+        ({"drill": 1}, "drill", "true or false"),
         ({"title": "x" * 501}, "title", "at most 500"),
         ({"facts": {f"f{n}": 1 for n in range(201)}}, "facts", "at most 200"),
         ({"titel": "x"}, "titel", "remove"),

@@ -7,6 +7,7 @@ from collections import Counter
 
 from app.channels.port import Providers
 from app.channels.smtp import SmtpEmail
+from app.deliveries import repository
 from app.deliveries.dispatcher import Dispatcher
 from app.escalations.timer import Timer
 from app.kernel.db import run
@@ -71,6 +72,58 @@ async def test_an_answer_that_comes_after_the_lease_ended_is_still_proof(the_des
     assert (await the_desk.texts(person.mobile))[0]["sid"] == attempt["provider_message_id"]
     await the_desk.hand_over("the next worker")
     assert len(await the_desk.texts(person.mobile)) == 1
+
+
+async def test_a_mail_whose_worker_dies_before_it_left_goes_out_after_all_and_once(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    """A mail server keeps no records to look in; so it is noted when the mail itself begins to leave."""
+    person = a_person(mobile="")
+    key = await at_the_desk.told(person)
+    hanging = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 slow\r\n")
+        while line := await reader.readline():
+            if line.upper().startswith(b"RCPT"):
+                hanging.set()
+                await asyncio.sleep(60)
+            writer.write(b"250 OK\r\n")
+
+    async with talking(talk) as wire:
+        slow = SmtpEmail(
+            host="127.0.0.1", port=wire.port, tls=False, username=None, password=None, sender="muster@example.org",
+            reply_to=None,
+        )  # fmt: skip
+        dying = asyncio.create_task(Dispatcher(the_desk.house, Providers({"email": slow}), "dying").drain())
+        await asyncio.wait_for(hanging.wait(), 20)
+        async with the_desk.house.db.begin() as session:
+            await run(session, "UPDATE attempt SET lease_until = clock_timestamp() WHERE state = 'handing_over'")
+        await the_desk.settle_unknown()
+        (attempt,) = await the_desk.attempts(key)
+        assert attempt["state"] == "queued"
+        await the_desk.hand_over("the next worker")
+        dying.cancel()
+        await asyncio.gather(dying, return_exceptions=True)
+    (attempt,) = await the_desk.attempts(key)
+    assert attempt["state"] == "accepted"
+    assert len(await the_desk.emails(person.email)) == 1
+
+
+async def test_a_mail_that_another_worker_holds_by_now_is_not_begun(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person(mobile="")
+    key = await at_the_desk.told(person)
+    async with the_desk.house.db.begin() as session:
+        await run(session, "UPDATE attempt SET state = 'handing_over', lease_until = now() + interval '1 minute'")
+    (attempt,) = await the_desk.attempts(key)
+    for fence, ours in ((attempt["fence"] + 1, False), (attempt["fence"], True)):
+        async with the_desk.house.db.begin() as session:
+            assert await repository.begin(session, attempt["id"], fence) is ours
+    async with the_desk.house.db.begin() as session:
+        await run(session, "UPDATE attempt SET lease_until = clock_timestamp() WHERE state = 'handing_over'")
+    await the_desk.settle_unknown()
+    (attempt,) = await the_desk.attempts(key)
+    assert attempt["state"] == "unknown", "it may have left"
 
 
 async def test_a_refusal_that_comes_after_the_lease_ended_changes_nothing(the_desk: Desk, at_the_desk: Crew) -> None:

@@ -394,9 +394,28 @@ async def test_whatever_a_file_holds_it_is_a_report_or_a_refusal(
     file = "\n".join([header, *map(line, found)]).encode() + b"\n" + junk
     try:
         report = await load(file, complete=complete, dry_run=dry_run)
-    except Invalid:
+    except (Invalid, Conflict):
         return
     if quoted and not junk.strip():
         handled = report.created + report.updated + report.unchanged + len({issue.line for issue in report.rejected})
         blank = sum(not "".join(cells).strip("\u202e \n\t\u2028") for cells in found)
         assert handled + report.deactivated >= len(found) - blank
+
+
+async def test_somebody_who_had_left_comes_back_only_when_that_is_said(load: Load, look: Look) -> None:
+    await load("id,name,department,active\nP1,Ann,IT,false\nP2,Bo,IT,true\n")
+    silent = await load("id,name,department\nP1,Ann,IT\n")
+    assert not (await look("P1"))["active"]
+    (warning,) = silent.warnings
+    assert (warning.line, warning.id, warning.column) == (2, "P1", "active")
+    assert "write true here" in warning.reason
+    everybody = await load("id,name,department\nP1,Ann,IT\nP2,Bo,IT\n", complete=True)
+    assert (await look("P1"))["active"]
+    assert (everybody.updated, everybody.warnings) == (1, [])
+
+
+async def test_a_file_without_anybody_is_never_everybody(load: Load, look: Look) -> None:
+    await load("id,name,department\nP1,Ann,IT\n")
+    with pytest.raises(Conflict, match="holds nobody"):
+        await load("id,name,department\n", complete=True)
+    assert (await look("P1"))["active"]

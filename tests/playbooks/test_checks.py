@@ -169,3 +169,15 @@ def test_without_a_file_name_the_slug_is_free() -> None:
 def test_the_schema_of_a_playbook_is_stored_and_read_back() -> None:
     book = playbook()
     assert Playbook.model_validate(book.model_dump(mode="json", by_alias=True)) == book
+
+
+def test_every_reserved_word_and_every_stray_dollar_of_one_text_is_named() -> None:
+    from app.playbooks.template import mistakes
+    from app.playbooks.wording import promises_of_a_fix_time, reserved_words_asked
+
+    asked = list(reserved_words_asked("Text HELP for info. Reply CANCEL to opt out. Text HELP again."))
+    assert [(word, place) for _, place, word in asked] == [("HELP", 0), ("CANCEL", 0), ("HELP", 1)]
+    assert [place for _, place, _ in mistakes("Pay $5 or $$5 ${")] == [0, 3]
+    assert [piece for piece, _ in promises_of_a_fix_time("Fixed soon. ETA later. Resolved shortly.")] == [
+        "Fixed soon", "ETA", "Resolved shortly",
+    ]  # fmt: skip

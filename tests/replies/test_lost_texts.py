@@ -35,8 +35,8 @@ async def missed(desk: Desk, person: Person, body: str) -> str:
 
 
 async def find(desk: Desk) -> int:
-    """A round, after the settling time."""
-    desk.clock.advance(seconds=desk.house.settle_seconds + 2)
+    """A round, when the text cannot be on its way any more."""
+    desk.clock.advance(seconds=22)
     return await LostTexts(desk.house, desk.providers).step()
 
 
@@ -116,8 +116,8 @@ async def test_words_and_stop_are_found_too(the_desk: Desk, at_the_desk: Crew) -
     assert only["channel"] == "email"
 
 
-async def test_nobody_is_answered_hours_later(the_desk: Desk, at_the_desk: Crew) -> None:
-    """There is no TwiML to give, and a text of its own would only confuse."""
+async def test_a_shared_phone_is_not_asked_back_late(the_desk: Desk, at_the_desk: Crew) -> None:
+    """There is no TwiML to give, and nobody to whom a text of its own would be."""
     number = a_number()
     people = [a_person(mobile=number), a_person(mobile=number)]
     await told(the_desk, at_the_desk, *people)
@@ -158,3 +158,27 @@ async def test_a_messaging_services_numbers_are_all_looked_at(the_desk: Desk, at
     finally:
         sms.sender = SENDER  # type: ignore[attr-defined]
     assert await the_desk.acts(key, person) == [("ok", False)]
+
+
+async def test_more_texts_than_one_page_of_the_list_are_all_found(
+    the_desk: Desk, at_the_desk: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address of the next page has a query of its own."""
+    monkeypatch.setattr("app.channels.twilio.PAGE_SIZE", 7)
+    people = [a_person(email="") for _ in range(23)]
+    key = await told(the_desk, at_the_desk, *people)
+    for person in people:
+        await missed(the_desk, person, "1")
+    assert await find(the_desk) == len(people)
+    assert (await the_desk.board(key))["counts"]["acknowledged"] == len(people)
+    assert await find(the_desk) == 0
+
+
+async def test_what_there_is_to_say_to_a_late_text_is_sent(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    await told(the_desk, at_the_desk, person)
+    await missed(the_desk, person, "2")
+    assert await find(the_desk) == 1
+    await the_desk.hand_over()
+    (text,) = [str(t["body"]) for t in await the_desk.texts(person.mobile) if "reached us late" in str(t["body"])]
+    assert "2 need help" in text
