@@ -32,6 +32,8 @@ def _facts(playbook: Playbook, given: Sequence[str]) -> dict[str, Any]:
         name = name.strip()
         if not sign or not name:
             wrong.append(FieldError("--fact", f"{entry!r} is not NAME=VALUE"))
+        elif name in found and getattr(playbook.facts.get(name), "many", False):
+            found[name] = [*found[name], *fact_rules.from_text(playbook.facts[name], value)]
         elif name in found:
             wrong.append(FieldError(f"facts.{name}", "is given twice"))
         else:

@@ -282,7 +282,7 @@ async def _record(
     recorded = await take_answer(session, house, question["id"], act, actor=f"person:{question['person_id']}")
     assert recorded is not None
     answer = wording.confirmation(
-        response, title=question["title"], changed=recorded.before is not None, late=recorded.late,
+        response, title=question["title"], changed=recorded.before not in (None, response), late=recorded.late,
         drill=question["drill"],
     )  # fmt: skip
     return Handled("answered", answer, recorded.person_id)
