@@ -17,7 +17,10 @@ from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-SHIPPED = ("global-vendor-outage", "payment-outage")
+SHIPPED = (
+    "contact-centre-outage", "customer-data-breach", "global-vendor-outage",
+    "payment-outage", "ransomware", "social-media-storm",
+)  # fmt: skip
 STAGES = ("investigating", "identified", "monitoring", "resolved")
 
 
