@@ -255,6 +255,26 @@ def playbooks_check(
         raise typer.Exit(1)
 
 
+@playbooks_group.command("new")
+def playbooks_new(
+    slug: Annotated[str, typer.Argument(help="Its name: a-z, 0-9 and single hyphens, such as power-cut.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file, or the folder to put it in; the playbooks folder if none.")
+    ] = None,
+) -> None:
+    """Write a valid playbook to begin with, every part explained."""
+    from app.playbooks import skeleton
+
+    settings = load()
+    try:
+        path = skeleton.create(
+            slug, out or settings.playbooks_dir, served_schema=f"{settings.public_url}/api/v1/playbooks/schema.json"
+        )
+    except ValueError as error:
+        raise Failed(str(error)) from None
+    typer.echo(f"Wrote {path}. Replace its words, then: muster playbooks check {path}")
+
+
 @people_group.command("import")
 def people_import(
     file: Annotated[Path, typer.Argument(help="The CSV file.")],

@@ -326,13 +326,14 @@ def _soon(now: datetime, ahead: timedelta) -> str:
 def examples(playbook: Playbook, *, sites: Sequence[str], now: datetime) -> dict[str, Any]:
     """A value for each fact that, together, make a valid declaration right now.
 
-    A time is the default severity's next update, in UTC; a site choice is the directory's first sites, None without
-    any. Only a required site choice in an empty directory has no valid example.
+    A time that must lie ahead is the default severity's next update, any other has just passed, both in UTC; a site
+    choice is the directory's first sites, None without any. Only a required site choice in an empty directory has no
+    valid example.
     """
     found: dict[str, Any] = {}
     for name, fact in playbook.facts.items():
         if fact.type == "time":
-            found[name] = _soon(now, playbook.cadence(playbook.default_severity))
+            found[name] = _soon(now, playbook.cadence(playbook.default_severity) if fact.future else -_ROUND_TO)
         elif fact.from_ == SITES:
             found[name] = (list(sites[:2]) if fact.many else sites[0]) if sites else None
         else:

@@ -17,7 +17,10 @@ from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-SHIPPED = ("global-vendor-outage", "payment-outage")
+SHIPPED = (
+    "contact-centre-outage", "customer-data-breach", "global-vendor-outage",
+    "payment-outage", "ransomware", "social-media-storm",
+)  # fmt: skip
 STAGES = ("investigating", "identified", "monitoring", "resolved")
 
 
@@ -97,6 +100,19 @@ async def test_the_examples_together_declare_and_speak_against_no_stage(big_comp
                 assert "${" not in message["text"] + message.get("subject", "")
                 if message["channel"] == "sms":
                     assert message["segments"] <= 3
+
+
+async def test_a_privacy_bulletin_leaves_only_after_commander_and_communications_lead(muster: Stack) -> None:
+    key = await muster.declare("customer-data-breach")
+    bulletins = f"/api/v1/incidents/{key}/bulletins"
+    commander, communications = await muster.client("commander"), await muster.client("communications_lead")
+    async with commander, communications, await muster.client("communications_lead") as author:
+        made = await author.post(bulletins, json={"stage": "investigating", "facts": {}})
+        assert (made.status_code, made.json()["approvals"]["needed"]) == (201, 2)
+        check_problem(await author.post(f"{bulletins}/1/approve", json={}), 409)
+        assert (await commander.post(f"{bulletins}/1/approve", json={})).json()["state"] == "draft"
+        check_problem(await commander.post(f"{bulletins}/1/send", json={}), 409)
+        assert (await communications.post(f"{bulletins}/1/approve", json={})).json()["state"] == "approved"
 
 
 async def test_the_examples_declare_before_anybody_is_in_the_directory(spare: Spare, tmp_path: Path) -> None:

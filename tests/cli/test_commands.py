@@ -107,7 +107,7 @@ def test_playbooks_check_finds_everything_at_its_place(shell: Shell, tmp_path: P
     plain = shell.muster("playbooks", "check", str(broken))
     as_json = shell.here("playbooks", "check", str(tmp_path), "--json")
     nowhere = shell.here("playbooks", "check", str(tmp_path / "none.yaml"))
-    assert "2 playbooks are in order" in fine.fine()
+    assert "6 playbooks are in order" in fine.fine()
     assert plain.code == as_json.code == 1
     lines = text.splitlines()
     places = []
