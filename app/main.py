@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import secrets
+import socket
 from collections.abc import AsyncIterator
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +21,7 @@ from app.board import api as board_api
 from app.board import pages as board_pages
 from app.board.stream import Hub
 from app.bulletins import api as bulletins_api
-from app.compose import Program, keep_database, open_program
+from app.compose import Program, keep_database, make_providers, make_watch, open_program
 from app.deliveries import api as deliveries_api
 from app.deliveries.callbacks import CallbackWriter
 from app.directory import api as directory_api
@@ -28,6 +31,7 @@ from app.kernel.house import House
 from app.playbooks import api as playbooks_api
 from app.playbooks import service as playbooks
 from app.readiness import api as readiness_api
+from app.readiness.tally import Tally
 from app.replies import api as replies_api
 from app.replies import pages as replies_pages
 from app.review import api as review_api
@@ -84,6 +88,7 @@ def attach(app: FastAPI, house: House, hub: Hub, *, signatures: twilio_webhooks.
     app.state.hub = hub
     app.state.signatures = signatures
     app.state.callbacks = CallbackWriter(house)
+    app.state.tally = Tally()
 
 
 @contextlib.asynccontextmanager
@@ -100,9 +105,14 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Program, FastAPI, Hu
         if account := settings.twilio:
             signatures = twilio_webhooks.signatures(account.account_sid, account.auth_token)
         app = create_app(house, hub, signatures=signatures, max_body_bytes=settings.max_body_bytes)
+        # Alarms are told from here when no worker is alive to do it.
+        providers = make_providers(settings)
+        name = f"web-{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(3)}"
+        watch = make_watch(program, providers, name, app.state.tally)
         helpers = [
             asyncio.create_task(keep_database(program.embedded)),
             asyncio.create_task(_calibrate(house)),
+            asyncio.create_task(watch.run()),
         ]
         try:
             yield program, app, hub
@@ -110,6 +120,8 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Program, FastAPI, Hu
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
+            await watch.stop()
+            await providers.close()
             await hub.stop()
 
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from procrastinate import App
 
 from app.channels.port import Providers
-from app.compose import Program, keep_database, make_providers, open_program
+from app.compose import Program, keep_database, make_providers, make_watch, open_program
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.reconciler import Reconciler
 from app.deliveries.sending import DISPATCH_JOB
@@ -50,6 +50,7 @@ class Worker:
         self.timer = Timer(self.house)
         self.reconciler = Reconciler(self.house, providers)
         self.lost_texts = LostTexts(self.house, providers)
+        self.watch = make_watch(program, providers, self.name)
         self._draining: asyncio.Task[int] | None = None
         register(self.jobs, self._wake)
 
@@ -64,6 +65,7 @@ class Worker:
             asyncio.create_task(self._every(BEAT_SECONDS, self._beat), name="beat"),
             asyncio.create_task(self._every(PROBE_SECONDS, self._probe), name="probe"),
             asyncio.create_task(self._every(self._lost_seconds, self._find_lost), name="lost texts"),
+            asyncio.create_task(self.watch.run(), name="watch"),
             asyncio.create_task(self._engine(), name="engine"),
             asyncio.create_task(keep_database(self.embedded), name="database"),
         ]

@@ -156,7 +156,7 @@ class TwilioSms:
                 body=message.text,
                 from_=values.unset if service else self.sender,
                 messaging_service_sid=self.sender if service else values.unset,
-                status_callback=message.callback_url,
+                status_callback=message.callback_url or values.unset,
                 validity_period=max(1, min(36_000, message.validity_seconds)),
             )
         except _LeaseEnded:
