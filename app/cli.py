@@ -197,14 +197,17 @@ def migrate_command() -> None:
 
 @cli.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Can we reach people right now? Exit code 1 when not."""
+    """Can we reach people right now? Says what is missing and what to do; exit code 1 when a send would not go out."""
     from app.compose import make_providers
     from app.readiness import doctor as examination
 
     async def work(program: Program) -> list[examination.Finding]:
         providers = make_providers(program.settings)
         try:
-            return await examination.examine(program.house, providers, program.url, silent=program.settings.silent)
+            settings = program.settings
+            return await examination.examine(
+                program.house, providers, program.url, silent=settings.silent, real=settings.real
+            )
         finally:
             await providers.close()
 
@@ -212,9 +215,9 @@ def doctor(as_json: AsJson = False) -> None:
     show(
         [{"name": entry.name, "ok": entry.ok, "detail": entry.detail} for entry in found],
         as_json,
-        "\n".join(entry.line() for entry in found),
+        "\n".join([*(entry.line() for entry in found), examination.verdict(found)]),
     )
-    if any(entry.ok is False for entry in found):
+    if any(entry.stops for entry in found):
         raise typer.Exit(1)
 
 

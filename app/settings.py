@@ -248,6 +248,16 @@ class Settings(BaseSettings):
         return self.twilio_account_sid is None and self.smtp_url is None
 
     @property
+    def real(self) -> bool:
+        """Whether some provider is not on this machine, so that real people may be told."""
+        hosts = []
+        if self.twilio_account_sid:
+            hosts.append(urlsplit(self.twilio_api_base_url or "https://api.twilio.com").hostname or "")
+        if self.smtp_url:
+            hosts.append(urlsplit(self.smtp_url).hostname or "")
+        return not all(is_loopback(host) for host in hosts)
+
+    @property
     def simulator_token(self) -> str:
         """The simulator's auth token: the same in every process of one installation."""
         return "simulator-" + self.secret()[:24]
