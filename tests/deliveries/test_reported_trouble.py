@@ -1,4 +1,4 @@
-"""What the alarms go by, measured on real bulletins: part of the people missed, messages that wait, callbacks refused."""
+"""What the alarms go by, measured on real bulletins: people missed, messages that wait, refusals to be mended."""
 
 from __future__ import annotations
 
