@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import os
 import secrets
+import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -41,6 +42,8 @@ from app.webhooks import twilio as twilio_webhooks
 
 STATIC = Path(__file__).parent / "web" / "static"
 CALIBRATE_SECONDS = 30.0
+DRAIN_SECONDS = 8
+"""Of the ten that whoever stops us waits: what is left is for closing the connections."""
 
 
 def create_app(
@@ -134,11 +137,22 @@ async def _calibrate(house: House) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends open streams as soon as a stop is asked for; they would keep the server waiting."""
+    """Ends open streams as soon as a stop is asked for; they would keep the server waiting.
+
+    The signals are ours: uvicorn would raise them again when it has stopped, and so end the process before anything
+    around it is closed.
+    """
 
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)
         self._hub = hub
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._hub.close_streams()
@@ -146,7 +160,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT; drains for up to ten seconds."""
+    """Serves until SIGTERM or SIGINT; ends within ten seconds, with the requests under way answered."""
     async with opened(settings) as (_program, app, hub):
         config = uvicorn.Config(
             app,
@@ -155,7 +169,7 @@ async def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
             lifespan="off",
             proxy_headers=False,
         )

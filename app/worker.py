@@ -34,7 +34,8 @@ TIDY_SECONDS = 60.0
 LOST_SECONDS = 60.0
 LEADER_SECONDS = 5.0
 STALLED_SECONDS = 30
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 8.0
+"""Of the ten that whoever stops us waits: what is left is for the engine and the connections."""
 
 
 class Worker:
@@ -165,7 +166,7 @@ def register(app: App, wake: Callable[[], Awaitable[None]]) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Works until SIGTERM or SIGINT; finishes what is under way for up to ten seconds."""
+    """Works until SIGTERM or SIGINT; ends within ten seconds, with what is under way finished as far as it can be."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
