@@ -138,7 +138,8 @@ class Alarms:
                    FROM alarm a
                    WHERE a.id = t.alarm_id AND t.told_at IS NULL AND t.next_try_at <= :now AND t.tries < :most
                      AND (t.over OR a.resolved_at IS NULL) AND t.way = ANY(:ways)
-                   RETURNING t.*, a.cause, a.detail, a.drill, a.opened_at, a.resolved_at""",
+                   RETURNING t.alarm_id, t.over, t.way, t.tries,
+                             a.cause, a.detail, a.drill, a.opened_at, a.resolved_at""",
                 {
                     "now": self.house.clock.now(), "first": FIRST_RETRY_SECONDS, "longest": LONGEST_RETRY_SECONDS,
                     "most": MOST_TRIES, "ways": list(self.ways.addresses),
