@@ -274,15 +274,18 @@ class TwilioSms:
         return {"sender": Examined(True, one), "inbound": _inbound(str(ours.sms_url or ""), inbound_url)}
 
     async def _examine_service(self, inbound_url: str) -> dict[str, Examined]:
-        host = urlsplit(self.client.api.base_url).hostname or ""
-        if not host.endswith(".twilio.com"):
-            return {
-                "sender": Examined(None, "a Messaging Service, which is not looked up where the API is not Twilio's")
-            }
-        # Another product of theirs, at a host of its own in the same region.
-        self.client.messaging.base_url = f"https://messaging.{host.removeprefix('api.')}"
+        base = self.client.api.base_url
+        host = urlsplit(base).hostname or ""
+        theirs = host.endswith(".twilio.com")
+        # Another product of theirs, at a host of its own in the same region; elsewhere it may not exist.
+        self.client.messaging.base_url = f"https://messaging.{host.removeprefix('api.')}" if theirs else base
         found = self.client.messaging.v1.services(self.sender)
-        service = await found.fetch_async()
+        try:
+            service = await found.fetch_async()
+        except TwilioRestException as error:
+            if theirs or error.status != 404:
+                raise
+            return {"sender": Examined(None, "a Messaging Service, which MUSTER_TWILIO_API_BASE_URL does not show")}
         if not await found.phone_numbers.list_async(limit=1) and not await found.short_codes.list_async(limit=1):
             return {"sender": Examined(False, "the Messaging Service has no sender in its pool; add a number to it")}
         return {

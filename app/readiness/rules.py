@@ -22,13 +22,13 @@ DISK_LEFT_SHARE, DISK_LEFT_BYTES = 0.05, 500_000_000
 """Nearly full: less than either is left."""
 
 CALM = timedelta(seconds=60)
-"""A cause that has not held for this long is over."""
+"""A cause that somebody was told of and that has not held for this long is over."""
 
 MOST_OF_A_CAUSE, MOST_OF_ALL = 3, 12
 WINDOW = timedelta(hours=1)
 """How often one cause, and all of them together, are told in an hour. What waits is told later if it still holds."""
 
-_HOLDS: dict[str, float] = {"provider": 10.0, "worker": 30.0, "partial": 60.0}
+_HOLDS: dict[str, float] = {"provider": 10.0, "worker": 15.0, "partial": 60.0}
 """How many seconds a cause must last before it is told, by kind: what mends itself sooner is nobody's work."""
 
 
@@ -131,9 +131,13 @@ def undecided(facts: Facts) -> set[str]:
 
 
 def over(alarms: Iterable[Open], holding: Iterable[str], unknown: Iterable[str], now: datetime) -> list[str]:
-    """Open causes that have not held for long enough."""
+    """Open causes that are over: those that were told when they have not held for a while, others at once."""
     still = {*holding, *unknown}
-    return [alarm.cause for alarm in alarms if alarm.cause not in still and now - alarm.seen_at >= CALM]
+    return [
+        alarm.cause
+        for alarm in alarms
+        if alarm.cause not in still and (alarm.announced_at is None or now - alarm.seen_at >= CALM)
+    ]
 
 
 def to_announce(

@@ -38,6 +38,13 @@ async def test_a_silent_worker_is_told_once_by_every_way_and_its_end_too(shift: 
     assert sorted(await shift.mails()) == ["Muster alarm over: no worker is alive", "Muster alarm: no worker is alive"]
 
 
+async def test_a_worker_that_restarts_now_and_then_is_no_alarm(shift: Shift) -> None:
+    for _ in range(5):
+        await shift.look(after=10, worker=False)
+        await shift.look(after=10)
+    assert (await shift.texts(), await shift.open()) == ([], [])
+
+
 async def test_another_process_and_a_restart_do_not_say_it_again(shift: Shift) -> None:
     await shift.look(worker=False)
     await shift.look(after=31, worker=False)
