@@ -18,10 +18,11 @@ def include_name(name: str | None, type_: str, _parents: object) -> bool:
 
 
 def run(connection: Connection) -> None:
-    # A migration that waits for a lock behind a long transaction would stop everybody who comes after it.
-    connection.execute(text("SET lock_timeout = '5s'"))
     # One migrator at a time; the others wait here and then find nothing to do.
     connection.execute(text("SELECT pg_advisory_lock(727472001)"))
+    # A migration that waits for a lock behind a long transaction would stop everybody who comes after it: so it
+    # waits briefly, and whoever called tries again (app.kernel.migrate).
+    connection.execute(text("SET lock_timeout = '2s'"))
     connection.commit()
     context.configure(
         connection=connection,
@@ -35,6 +36,8 @@ def run(connection: Connection) -> None:
             context.run_migrations()
         connection.commit()
     finally:
+        connection.rollback()  # of a migration that failed; nothing is left to undo after one that did not
+        connection.execute(text("SET lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_unlock(727472001)"))
         connection.commit()
 

@@ -195,16 +195,64 @@ def migrate_command() -> None:
     typer.echo("The schema is up to date.")
 
 
+@cli.command(name="backup")
+def backup_command(
+    file: Annotated[Path, typer.Argument(help="The file to write; one that is there is replaced.")],
+) -> None:
+    """Write the whole database to one file, while everything runs."""
+    from app.kernel import backup
+
+    async def work(program: Program) -> int:
+        try:
+            return await asyncio.to_thread(backup.backup, program.url, file)
+        except OSError as error:
+            raise Failed(
+                f"{file} cannot be written ({error.strerror}); name a file in a folder that is yours"
+            ) from None
+
+    size = with_program(work)
+    typer.echo(f"{file} written, {size:,} bytes. It holds people's numbers: keep it where only you can read it.")
+    typer.echo(
+        "The secret key is not in it. Keep MUSTER_SECRET_KEY, or the file secret-key in the data directory, too."
+    )
+
+
+@cli.command(name="restore")
+def restore_command(
+    file: Annotated[Path, typer.Argument(help="A file that muster backup wrote.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a database that is not empty.")] = False,
+) -> None:
+    """Make the database what a backup holds. Stop every web and worker first."""
+    from app.kernel import backup, migrate
+
+    async def work(program: Program) -> tuple[int, bool]:
+        waiting = await asyncio.to_thread(backup.restore, program.url, file, force=force)
+        return waiting, await asyncio.to_thread(migrate.is_current, program.url)
+
+    waiting, current = with_program(work, current=False)
+    typer.echo(f"{file} restored.")
+    if not current:
+        typer.echo("It is of an earlier version; run: muster migrate")
+    if waiting:
+        typer.echo(
+            f"{waiting} messages wait in it to be sent, and a worker will send them, also to people who got them "
+            "after the backup. If that is not wanted, start the web alone and close those incidents first."
+        )
+
+
 @cli.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Can we reach people right now? Exit code 1 when not."""
+    """Can we reach people right now? Says what is missing and what to do; exit code 1 when a send would not go out."""
     from app.compose import make_providers
     from app.readiness import doctor as examination
 
     async def work(program: Program) -> list[examination.Finding]:
         providers = make_providers(program.settings)
         try:
-            return await examination.examine(program.house, providers, program.url, silent=program.settings.silent)
+            settings = program.settings
+            return await examination.examine(
+                program.house, providers, program.url, silent=settings.silent, real=settings.real
+            )
         finally:
             await providers.close()
 
@@ -212,9 +260,9 @@ def doctor(as_json: AsJson = False) -> None:
     show(
         [{"name": entry.name, "ok": entry.ok, "detail": entry.detail} for entry in found],
         as_json,
-        "\n".join(entry.line() for entry in found),
+        "\n".join([*(entry.line() for entry in found), examination.verdict(found)]),
     )
-    if any(entry.ok is False for entry in found):
+    if any(entry.stops for entry in found):
         raise typer.Exit(1)
 
 

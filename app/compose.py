@@ -18,6 +18,9 @@ from app.kernel.house import House
 from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs, make_app
 from app.kernel.postgres import EmbeddedPostgres
+from app.readiness.alarms import Ways
+from app.readiness.tally import Tally
+from app.readiness.watch import Watch
 from app.settings import Settings
 
 
@@ -67,6 +70,18 @@ def make_house(settings: Settings, db: Database, jobs: Jobs, *, clock: Clock | N
 
 def make_providers(settings: Settings) -> Providers:
     return registry.build(settings.twilio, settings.smtp)
+
+
+def make_watch(program: Program, providers: Providers, holder: str, tally: Tally | None = None) -> Watch:
+    """What looks after Muster itself in one process."""
+    settings = program.settings
+    ways = Ways(
+        email=settings.alarm_email,
+        sms=settings.alarm_sms,
+        heartbeat_url=settings.heartbeat_url,
+        disk=program.embedded.folder if program.embedded else None,
+    )
+    return Watch(program.house, providers, ways, holder, tally)
 
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -18,7 +22,7 @@ from app.board import api as board_api
 from app.board import pages as board_pages
 from app.board.stream import Hub
 from app.bulletins import api as bulletins_api
-from app.compose import Program, keep_database, open_program
+from app.compose import Program, keep_database, make_providers, make_watch, open_program
 from app.deliveries import api as deliveries_api
 from app.deliveries.callbacks import CallbackWriter
 from app.directory import api as directory_api
@@ -28,6 +32,7 @@ from app.kernel.house import House
 from app.playbooks import api as playbooks_api
 from app.playbooks import service as playbooks
 from app.readiness import api as readiness_api
+from app.readiness.tally import Tally
 from app.replies import api as replies_api
 from app.replies import pages as replies_pages
 from app.review import api as review_api
@@ -37,6 +42,8 @@ from app.webhooks import twilio as twilio_webhooks
 
 STATIC = Path(__file__).parent / "web" / "static"
 CALIBRATE_SECONDS = 30.0
+DRAIN_SECONDS = 8
+"""Of the ten that whoever stops us waits: what is left is for closing the connections."""
 
 
 def create_app(
@@ -84,6 +91,7 @@ def attach(app: FastAPI, house: House, hub: Hub, *, signatures: twilio_webhooks.
     app.state.hub = hub
     app.state.signatures = signatures
     app.state.callbacks = CallbackWriter(house)
+    app.state.tally = Tally()
 
 
 @contextlib.asynccontextmanager
@@ -100,9 +108,14 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Program, FastAPI, Hu
         if account := settings.twilio:
             signatures = twilio_webhooks.signatures(account.account_sid, account.auth_token)
         app = create_app(house, hub, signatures=signatures, max_body_bytes=settings.max_body_bytes)
+        # Alarms are told from here when no worker is alive to do it.
+        providers = make_providers(settings)
+        name = f"web-{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(3)}"
+        watch = make_watch(program, providers, name, app.state.tally)
         helpers = [
             asyncio.create_task(keep_database(program.embedded)),
             asyncio.create_task(_calibrate(house)),
+            asyncio.create_task(watch.run()),
         ]
         try:
             yield program, app, hub
@@ -110,6 +123,8 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Program, FastAPI, Hu
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
+            await watch.stop()
+            await providers.close()
             await hub.stop()
 
 
@@ -122,11 +137,22 @@ async def _calibrate(house: House) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends open streams as soon as a stop is asked for; they would keep the server waiting."""
+    """Ends open streams as soon as a stop is asked for; they would keep the server waiting.
+
+    The signals are ours: uvicorn would raise them again when it has stopped, and so end the process before anything
+    around it is closed.
+    """
 
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)
         self._hub = hub
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._hub.close_streams()
@@ -134,7 +160,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT; drains for up to ten seconds."""
+    """Serves until SIGTERM or SIGINT; ends within ten seconds, with the requests under way answered."""
     async with opened(settings) as (_program, app, hub):
         config = uvicorn.Config(
             app,
@@ -143,7 +169,7 @@ async def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
             lifespan="off",
             proxy_headers=False,
         )

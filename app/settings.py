@@ -70,9 +70,13 @@ class Settings(BaseSettings):
         description="ISO codes, comma-separated, that SMS and voice may go to. Unset: the countries of the numbers in "
         "the directory.",
     )
-    alarm_email: str | None = Field(None, description="Who hears by email of Muster's own trouble.")
-    alarm_sms: str | None = Field(None, description="Who hears by SMS of Muster's own trouble, E.164.")
-    heartbeat_url: str | None = Field(None, description="An outside monitor that notices Muster's silence.")
+    alarm_email: str | None = Field(None, description="Who hears by email of Muster's own trouble: one address.")
+    alarm_sms: str | None = Field(None, description="Who hears by SMS of Muster's own trouble: one number, E.164.")
+    heartbeat_url: str | None = Field(
+        None,
+        description="An outside monitor that notices Muster's silence: asked for about every minute while a send would "
+        "go out.",
+    )
     time_scale: float = Field(
         1.0,
         description="Divides ladder, cadence, deadline and digit-race times. Only with every provider on loopback.",
@@ -125,7 +129,21 @@ class Settings(BaseSettings):
                 return value
         raise ValueError("it is not a PostgreSQL address; use postgresql://user:password@host/name")
 
-    @field_validator("base_url", "twilio_api_base_url", "heartbeat_url")
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _monitor(cls, value: str | None) -> str | None:
+        # Never repeated in the line: the path or the query is the monitor's secret.
+        if value is not None:
+            try:
+                parts = urlsplit(value)
+                usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            except ValueError:
+                usable = False
+            if not usable or parts.fragment or re.search(r"[\s\x00-\x1f]", value):
+                raise ValueError("it is not a web address; use the https://... address that your monitor gave you")
+        return value
+
+    @field_validator("base_url", "twilio_api_base_url")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
         if value is None:
@@ -230,6 +248,16 @@ class Settings(BaseSettings):
         return self.twilio_account_sid is None and self.smtp_url is None
 
     @property
+    def real(self) -> bool:
+        """Whether some provider is not on this machine, so that real people may be told."""
+        hosts = []
+        if self.twilio_account_sid:
+            hosts.append(urlsplit(self.twilio_api_base_url or "https://api.twilio.com").hostname or "")
+        if self.smtp_url:
+            hosts.append(urlsplit(self.smtp_url).hostname or "")
+        return not all(is_loopback(host) for host in hosts)
+
+    @property
     def simulator_token(self) -> str:
         """The simulator's auth token: the same in every process of one installation."""
         return "simulator-" + self.secret()[:24]
@@ -328,6 +356,12 @@ class Settings(BaseSettings):
                     raise SettingsError(
                         f"MUSTER_SMS_COUNTRIES: {code!r} is not a country; use ISO codes such as US,CA,GB"
                     )
+        for name, wanted, provider, needed in (
+            ("MUSTER_ALARM_EMAIL", self.alarm_email, self.smtp_url, "MUSTER_SMTP_URL and MUSTER_EMAIL_SENDER"),
+            ("MUSTER_ALARM_SMS", self.alarm_sms, self.twilio_account_sid, "the MUSTER_TWILIO settings"),
+        ):
+            if wanted and not provider and not self.simulated:
+                raise SettingsError(f"{name}: nothing can be sent this way; set {needed} too, or leave it out")
         if "playbooks_dir" in self.model_fields_set and not self.playbooks_dir.is_dir():
             raise SettingsError(
                 f"MUSTER_PLAYBOOKS_DIR: {self.playbooks_dir} is not there; name the folder with the playbooks"

@@ -18,6 +18,7 @@ from app.kernel.house import House
 from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs, make_app
 from app.kernel.postgres import EmbeddedPostgres, create_database
+from tests import log_guard
 from tests.spare import Spare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +32,26 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("MUSTER_", "TWILIO_")):
             monkeypatch.delenv(name)
+
+
+def pytest_configure() -> None:
+    log_guard.install()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_logs() -> Iterator[None]:
+    """What is logged while shared fixtures end, after the last test that can be blamed."""
+    yield
+    found = log_guard.GUARD.take()
+    assert not found, "a log line holds what must never be in one:\n" + "\n".join(found)
+
+
+@pytest.fixture(autouse=True)
+def _clean_log(_clean_logs: None) -> Iterator[None]:
+    """No test may write a number, an address or a secret into a log."""
+    yield
+    found = log_guard.GUARD.take()
+    assert not found, "a log line holds what must never be in one:\n" + "\n".join(found)
 
 
 @pytest.fixture(scope="session")

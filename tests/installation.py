@@ -19,6 +19,7 @@ import httpx2
 import psutil
 
 from app.kernel.postgres import EmbeddedPostgres
+from tests import log_guard
 from tests.conftest import PEOPLE_600, ROOT
 from tests.stack import free_port
 
@@ -176,6 +177,7 @@ def installation(**settings: str) -> Iterator[Installation]:
         made.api.close()
         made.carrier.close()
         made.stop()
+        log_guard.GUARD.see(made.log.read_text(errors="replace"))
         embedded = EmbeddedPostgres(folder / "data")
         embedded.start()
         embedded.discard()

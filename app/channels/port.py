@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -121,6 +121,27 @@ class Inbox(Protocol):
 
     async def received(self, *, since: datetime) -> Sequence[Heard]:
         """Texts to our senders since about then, in any order. Raises ProviderDown when the list cannot be read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One thing about how a provider is set up. `ok` None: it could not be found out, or is only worth knowing."""
+
+    ok: bool | None
+    detail: str
+
+
+@runtime_checkable
+class Examinable(Protocol):
+    """A provider that can say before the first send whether it is set up as we need it."""
+
+    async def examine(self, inbound_url: str) -> dict[str, Examined]:
+        """By name: `sender` (whether we may send as ourselves), `inbound` (whether answers come to that address)."""
+        ...
+
+    def ahead(self) -> timedelta | None:
+        """The provider's clock minus this process's, as of its last answer; None where it tells no time."""
         ...
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import formatdate
 
 import aiosmtplib
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
-from app.channels.port import Capabilities, Health, Kind, Outcome, Outgoing, StillOurs
+from app.channels.port import Capabilities, Examined, Health, Kind, Outcome, Outgoing, StillOurs
 from app.kernel.logs import redact
 
 log = logging.getLogger("muster.channels.smtp")
@@ -151,6 +152,29 @@ class SmtpEmail:
         except (SMTPException, OSError, TimeoutError, ssl.SSLError) as error:
             return Health(False, f"the mail server {self.host}:{self.port} cannot be used ({type(error).__name__})")
         return Health(True, "the mail server answers")
+
+    async def examine(self, inbound_url: str) -> dict[str, Examined]:
+        try:
+            client = await self._connect()
+        except (SMTPException, OSError, TimeoutError, ssl.SSLError):
+            return {}  # `check` says what is wrong
+        try:
+            await client.mail(self.sender)
+        except SMTPResponseException as error:
+            wrong = (
+                f"the mail server refuses MUSTER_EMAIL_SENDER as sender (code {error.code}); use an address of its own"
+            )
+            return {"sender": Examined(False, wrong)}
+        except (SMTPException, OSError, TimeoutError):
+            return {"sender": Examined(None, "the mail server hung up before it said whether it takes our sender")}
+        else:
+            login = "after logging in" if self.username else "without a login, as MUSTER_SMTP_URL names none"
+            return {"sender": Examined(True, f"the mail server takes our sender, {login}")}
+        finally:
+            client.close()
+
+    def ahead(self) -> timedelta | None:
+        return None
 
     async def close(self) -> None:
         while self._idle:

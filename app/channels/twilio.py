@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import logging
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
 from twilio.base import values
@@ -19,7 +21,18 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from app.channels.port import Capabilities, Health, Heard, Kind, Listed, Outcome, Outgoing, ProviderDown, StillOurs
+from app.channels.port import (
+    Capabilities,
+    Examined,
+    Health,
+    Heard,
+    Kind,
+    Listed,
+    Outcome,
+    Outgoing,
+    ProviderDown,
+    StillOurs,
+)
 from app.kernel.logs import redact
 
 log = logging.getLogger("muster.channels.twilio")
@@ -84,6 +97,8 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the package is untype
             for _ in range(pools)
         ]
         self._in_flight = [0] * pools
+        self.ahead: timedelta | None = None
+        """The provider's clock minus ours, from the last answer that told its time."""
 
     def be_patient(self, timeout: httpx2.Timeout) -> None:
         """Other time-outs than the usual ones."""
@@ -118,6 +133,9 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the package is untype
             )
         finally:
             self._in_flight[place] -= 1
+        if told := response.headers.get("date"):
+            with contextlib.suppress(ValueError, TypeError):
+                self.ahead = parsedate_to_datetime(told) - datetime.now(UTC)
         return Response(response.status_code, response.text, response.headers)
 
     async def close(self) -> None:
@@ -158,7 +176,7 @@ class TwilioSms:
                 body=message.text,
                 from_=values.unset if service else self.sender,
                 messaging_service_sid=self.sender if service else values.unset,
-                status_callback=message.callback_url,
+                status_callback=message.callback_url or values.unset,
                 validity_period=max(1, min(36_000, message.validity_seconds)),
             )
         except _LeaseEnded:
@@ -246,8 +264,59 @@ class TwilioSms:
             return Health(False, f"the Twilio account is {status}, not active")
         return Health(True, "Twilio answers and takes our credentials")
 
+    async def examine(self, inbound_url: str) -> dict[str, Examined]:
+        try:
+            if self.sender.startswith("MG"):
+                return await self._examine_service(inbound_url)
+            numbers = await self.client.incoming_phone_numbers.list_async(phone_number=self.sender, limit=20)
+        except TwilioRestException as error:
+            if error.status == 404:
+                return {"sender": Examined(False, "the account has no such sender; check MUSTER_TWILIO_SENDER")}
+            return {}  # `check` says what is wrong
+        except (TwilioException, httpx2.HTTPError, ValueError, KeyError, TypeError):
+            return {}
+        ours = next((entry for entry in numbers if str(entry.phone_number) == self.sender), None)
+        if ours is None:
+            wrong = "the account does not own MUSTER_TWILIO_SENDER; name one of its own numbers or services"
+            return {"sender": Examined(False, wrong)}
+        if not (ours.capabilities or {}).get("sms", True):
+            return {"sender": Examined(False, "the sender cannot send texts; take a number that can")}
+        one = "the account owns the sender; one number sends about 1 part a second, a Messaging Service (MG...) more"
+        return {"sender": Examined(True, one), "inbound": _inbound(str(ours.sms_url or ""), inbound_url)}
+
+    async def _examine_service(self, inbound_url: str) -> dict[str, Examined]:
+        base = self.client.api.base_url
+        host = urlsplit(base).hostname or ""
+        theirs = host.endswith(".twilio.com")
+        # Another product of theirs, at a host of its own in the same region; elsewhere it may not exist.
+        self.client.messaging.base_url = f"https://messaging.{host.removeprefix('api.')}" if theirs else base
+        found = self.client.messaging.v1.services(self.sender)
+        try:
+            service = await found.fetch_async()
+        except TwilioRestException as error:
+            if theirs or error.status != 404:
+                raise
+            return {"sender": Examined(None, "a Messaging Service, which MUSTER_TWILIO_API_BASE_URL does not show")}
+        if not await found.phone_numbers.list_async(limit=1) and not await found.short_codes.list_async(limit=1):
+            return {"sender": Examined(False, "the Messaging Service has no sender in its pool; add a number to it")}
+        return {
+            "sender": Examined(True, "the account owns the Messaging Service, and there are senders in it"),
+            "inbound": Examined(None, f"the service leaves it to each number; point all of them at {inbound_url}")
+            if service.use_inbound_webhook_on_number
+            else _inbound(str(service.inbound_request_url or ""), inbound_url),
+        }
+
+    def ahead(self) -> timedelta | None:
+        return self.transport.ahead
+
     async def close(self) -> None:
         await self.transport.close()
+
+
+def _inbound(told: str, wanted: str) -> Examined:
+    if told.rstrip("/") == wanted:
+        return Examined(True, "texts to the sender come to us")
+    return Examined(False, f"texts to the sender do not come to us; in Twilio, point its incoming messages at {wanted}")
 
 
 def read_refusal(status: object, code: object, message: str) -> Outcome:

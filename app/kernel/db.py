@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import event, text
-from sqlalchemy.engine import RowMapping
+from sqlalchemy.engine import ExceptionContext, RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
@@ -62,6 +62,7 @@ class Database:
         else:
             self.engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool, **common)
         event.listen(self.engine.sync_engine, "connect", _take_role)
+        event.listen(self.engine.sync_engine, "handle_error", _forget_old_plans)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -100,6 +101,13 @@ def _take_role(connection: Any, _record: Any) -> None:
         connection.commit()
     finally:
         cursor.close()
+
+
+def _forget_old_plans(context: ExceptionContext) -> None:
+    """After a migration beside us, statements prepared before it fail once: then every connection is made anew."""
+    error = context.original_exception
+    if getattr(error, "sqlstate", None) == "0A000" and "cached plan" in str(error):
+        context.is_disconnect = True
 
 
 async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:

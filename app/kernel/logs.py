@@ -9,8 +9,9 @@ from typing import Any
 
 import structlog
 
-_NUMBER = re.compile(r"\+[0-9]{5,11}(?=[0-9]{4})")
+_NUMBER = re.compile(r"(?:\+|%2[Bb])[0-9]{5,11}(?=[0-9]{4})")
 _LINK = re.compile(r"/(a|status|sign-in|voice)/[A-Za-z0-9_\-]{16,}")
+_TOKEN = re.compile(r"\bmuster_[A-Za-z0-9_\-]{20,}")
 _EMAIL = re.compile(r"([A-Za-z0-9])[A-Za-z0-9._%+\-]*@([A-Za-z0-9.\-]+)")
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]+):[^@/\s]+@")
 
@@ -21,10 +22,11 @@ def without_password(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Takes phone numbers, addresses, staff links and passwords out of a line."""
+    """Takes phone numbers, addresses, staff links, tokens and passwords out of a line."""
     text = without_password(text)
     text = _NUMBER.sub("+***", text)
     text = _LINK.sub(r"/\1/***", text)
+    text = _TOKEN.sub("muster_***", text)
     return _EMAIL.sub(r"\1***@\2", text)
 
 
@@ -32,26 +34,35 @@ def _redacted(_logger: Any, _method: str, event: structlog.typing.EventDict) -> 
     return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
-def set_up(*, level: int = logging.INFO) -> None:
-    """Once a process. Our own loggers are `muster.*`; libraries speak from WARNING up."""
+def _redacted_line(_logger: Any, _method: str, line: Any) -> str:
+    """The whole of it once more: what a traceback or a library's own field holds."""
+    return redact(str(line))
+
+
+def formatter(*, terminal: bool) -> structlog.stdlib.ProcessorFormatter:
+    """Makes one line of a record: for people on a terminal, JSON elsewhere."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    terminal = sys.stderr.isatty()
+    # The usual traceback for terminals shows every local variable, and colours numbers to pieces.
+    console = structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)
     last: list[structlog.typing.Processor] = (
-        [_redacted, structlog.dev.ConsoleRenderer(pad_event_to=0)]
+        [_redacted, console, _redacted_line]
         if terminal
-        else [structlog.processors.format_exc_info, _redacted, structlog.processors.JSONRenderer()]
+        else [structlog.processors.format_exc_info, _redacted, structlog.processors.JSONRenderer(), _redacted_line]
     )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+    )
+
+
+def set_up(*, level: int = logging.INFO) -> None:
+    """Once a process. Our own loggers are `muster.*`; libraries speak from WARNING up."""
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
-        )
-    )
+    handler.setFormatter(formatter(terminal=sys.stderr.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -1,41 +1,76 @@
-"""Brings the database's schema up to date, and says whether it is."""
+"""Brings the database's schema up to date, also with a send in flight, and says whether it is up to date."""
 
 from __future__ import annotations
 
+import logging
+import time
 from pathlib import Path
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from alembic import command
 from app.kernel.db import sqlalchemy_url
+from app.kernel.errors import Unavailable
+
+log = logging.getLogger("muster.migrate")
 
 FOLDER = Path(__file__).resolve().parents[2] / "alembic"
 
+PATIENCE_SECONDS = 120.0
+"""How long locks that others hold are waited for in all, a little at a time."""
 
-def upgrade(url: str) -> None:
-    """Applies every migration that is missing; safe when several processes do it at once."""
+_BUSY = frozenset({"55P03", "40P01"})
+"""SQLSTATE: a lock was not to be had in time; a deadlock, and we were the one to give way."""
+
+
+def upgrade(url: str, *, patience: float = PATIENCE_SECONDS, folder: Path = FOLDER) -> None:
+    """Applies every migration that is missing; safe when several processes do it at once.
+
+    A lock that others hold is waited for two seconds at a time, so that what comes after us waits no longer than
+    that; in between, sends go on. Each migration is one transaction. Raises Unavailable after `patience` seconds.
+    """
     engine = create_engine(sqlalchemy_url(url), connect_args={"application_name": "muster-migrate"})
+    ends = time.monotonic() + patience
+    pause = 0.5
     try:
-        with engine.connect() as connection:
-            config = Config()
-            config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        while True:
+            try:
+                with engine.connect() as connection:
+                    config = _config(folder)
+                    config.attributes["connection"] = connection
+                    command.upgrade(config, "head")
+                return
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in _BUSY:
+                    raise
+                if time.monotonic() + pause > ends:
+                    raise Unavailable(
+                        "The schema is not up to date yet: a transaction has held a lock that it needs for too long. "
+                        "Nothing is half done. Look for it in pg_stat_activity, end it, then run: muster migrate"
+                    ) from error
+                log.warning("the schema waits for a lock that others hold; trying again")
+            time.sleep(pause)
+            pause = min(5.0, pause * 2)
     finally:
         engine.dispose()
 
 
 def is_current(url: str) -> bool:
     """Whether every migration that this version knows is applied."""
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     engine = create_engine(sqlalchemy_url(url), connect_args={"connect_timeout": 5})
     try:
         with engine.connect() as connection:
             there = set(MigrationContext.configure(connection).get_current_heads())
     finally:
         engine.dispose()
-    return set(ScriptDirectory.from_config(config).get_heads()) <= there
+    return set(ScriptDirectory.from_config(_config(FOLDER)).get_heads()) <= there
+
+
+def _config(folder: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config

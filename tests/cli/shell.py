@@ -16,6 +16,7 @@ import httpx2
 
 from app.cli import cli, run
 from app.playbooks import service as playbooks
+from tests import log_guard
 from tests.conftest import ROOT
 from tests.stack import free_port
 
@@ -77,6 +78,7 @@ class Shell:
             [sys.executable, "-m", "app.cli", *arguments],
             env=self.environment | dict(settings or {}), cwd=self.home, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
+        log_guard.GUARD.see(done.stderr.decode())
         return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def here(self, *arguments: str, settings: Mapping[str, str] | None = None) -> Ended:

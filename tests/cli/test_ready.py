@@ -8,6 +8,11 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
+from app.compose import make_providers
+from app.readiness import doctor
+from app.settings import Settings
 from tests.api.company import CSV
 from tests.conftest import ROOT, SECRET
 from tests.stack import ACCOUNT, AUTH_TOKEN, SENDER, stack
@@ -34,6 +39,7 @@ async def test_doctor_ends_well_when_a_send_would_go_out(database_url: str, tmp_
             "MUSTER_TWILIO_API_BASE_URL": f"http://127.0.0.1:{muster.simulator.http_port}",
             "MUSTER_SMTP_URL": f"smtp://127.0.0.1:{muster.simulator.smtp_port}",
             "MUSTER_EMAIL_SENDER": "muster@example.org",
+            "MUSTER_BASE_URL": muster.base_url,
             "MUSTER_SMS_COUNTRIES": "US,CA",
             "MUSTER_ALARM_EMAIL": "ops@example.org",
         }
@@ -42,11 +48,64 @@ async def test_doctor_ends_well_when_a_send_would_go_out(database_url: str, tmp_
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await asyncio.wait_for(process.communicate(), 90)
+        assert AUTH_TOKEN.encode() not in out
         found = {entry["name"]: entry for entry in json.loads(out)}
         assert process.returncode == 0, (found, err)
         assert err == b""
-        for name in ("database", "schema", "sms", "email", "worker", "playbooks", "people"):
+        for name in (
+            "database", "schema", "sms", "sms sender", "sms inbound", "email", "email sender", "clock", "worker",
+            "playbooks", "people",
+        ):  # fmt: skip
             assert found[name]["ok"] is True, found[name]
         assert "US, CA" in found["countries"]["detail"]
         assert "MUSTER_ALARM_EMAIL" not in found["alarms"]["detail"]
         assert "MUSTER_HEARTBEAT_URL" in found["alarms"]["detail"]
+
+
+async def test_doctor_names_what_is_set_up_wrongly_and_does_not_stop_for_what_can_wait(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with stack(database_url, tmp_path) as muster:
+        await muster.import_people(CSV.encode())
+
+        async def ready() -> bool:
+            return (await muster.api.get("/readyz")).status_code == 200
+
+        await muster.until(ready, seconds=40)
+        settings = Settings(
+            twilio_account_sid=ACCOUNT, twilio_auth_token=AUTH_TOKEN, twilio_sender="+15005550099",
+            twilio_api_base_url=f"http://127.0.0.1:{muster.simulator.http_port}",
+            smtp_url=f"smtp://127.0.0.1:{muster.simulator.smtp_port}", email_sender="muster@example.org",
+        )  # fmt: skip
+        providers = make_providers(settings)
+        found = await doctor.examine(muster.house, providers, database_url, silent=settings.silent, real=True)
+        by_name = {entry.name: entry for entry in found}
+        # A sender of somebody else: nothing goes out by SMS, and email still does.
+        assert by_name["sms"].ok is True
+        assert by_name["sms sender"].ok is False
+        assert "MUSTER_TWILIO_SENDER" in by_name["sms sender"].detail
+        assert by_name["address"].ok is False
+        assert "https://" in by_name["address"].detail
+        assert [entry.name for entry in found if entry.stops] == []
+        assert doctor.verdict(found).startswith("A send would go out, but")
+        # And without email nothing would.
+        await muster.carrier.post("/simulator/faults", json={"smtp": "refuse"})
+        found = await doctor.examine(muster.house, providers, database_url, real=True)
+        assert {entry.name for entry in found if entry.stops} == {"sms sender", "email"}
+        assert doctor.verdict(found) == "A send would not go out. What stops it: sms sender, email."
+        await providers.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "public"),
+    [
+        ("muster.example.com", True), ("8.8.8.8", True), ("127.0.0.1", False), ("localhost", False), ("muster", False),
+        ("10.0.0.7", False), ("192.168.1.5", False), ("::1", False), ("muster.local", False), ("host.internal", False),
+    ],
+)  # fmt: skip
+def test_an_address_that_carriers_cannot_reach_is_known_by_its_shape(host: str, public: bool) -> None:
+    named = f"[{host}]" if ":" in host else host
+    finding = doctor._address(f"https://{named}", real=True)
+    assert finding.ok is public
+    assert doctor._address(f"http://{named}", real=True).ok is False
+    assert doctor._address(f"http://{named}", real=False).ok is None

@@ -93,6 +93,13 @@ BAD: dict[str, tuple[dict[str, str], str, str]] = {
     "no country at all": ({"MUSTER_SMS_COUNTRIES": ","}, "MUSTER_SMS_COUNTRIES", "ISO"),
     "an alarm number that is none": ({"MUSTER_ALARM_SMS": "911"}, "MUSTER_ALARM_SMS", "E.164"),
     "an alarm address that is none": ({"MUSTER_ALARM_EMAIL": "ops"}, "MUSTER_ALARM_EMAIL", "name@"),
+    "alarms by text without Twilio": ({**SMTP, "MUSTER_ALARM_SMS": "+12065550177"}, "MUSTER_ALARM_SMS", "TWILIO"),
+    "alarms by email without a mail server": (
+        {**TWILIO, "MUSTER_ALARM_EMAIL": "ops@example.org"}, "MUSTER_ALARM_EMAIL", "MUSTER_SMTP_URL",
+    ),
+    "a monitor that is no web address": (
+        {"MUSTER_HEARTBEAT_URL": "hc.example.org/hunter2"}, "MUSTER_HEARTBEAT_URL", "https://",
+    ),
     "a heartbeat that is no address": ({"MUSTER_HEARTBEAT_URL": "ping"}, "MUSTER_HEARTBEAT_URL", "https://"),
     "a time scale of nothing": ({"MUSTER_TIME_SCALE": "0"}, "MUSTER_TIME_SCALE", "above 0"),
     "a time scale that is none": ({"MUSTER_TIME_SCALE": "fast"}, "MUSTER_TIME_SCALE", "digits"),
