@@ -18,12 +18,14 @@ from app.kernel.house import House
 from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs, make_app
 from app.kernel.postgres import EmbeddedPostgres, create_database
-from tests import log_guard
+from tests import effort, log_guard
 from tests.spare import Spare
 
 ROOT = Path(__file__).resolve().parents[1]
 PEOPLE_600 = ROOT / "tests" / "data" / "people-600.csv"
 SECRET = "a test's secret key, long enough"
+
+effort.profile()
 
 
 @pytest.fixture(autouse=True)

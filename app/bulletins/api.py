@@ -13,7 +13,7 @@ from app.bulletins import service
 from app.incidents import service as incidents
 from app.incidents.api import Facts
 from app.web.inputs import Flag, Input, Text
-from app.web.problems import problem_responses
+from app.web.problems import WITH_BODY, problem_responses
 
 router = APIRouter(prefix="/api/v1/incidents/{key}/bulletins", tags=["bulletins"])
 
@@ -35,7 +35,7 @@ class Approve(Input):
     accept_warnings: Flag = False
 
 
-@router.post("", status_code=201, summary="Write the next bulletin", responses=problem_responses(400, 404, 409))
+@router.post("", status_code=201, summary="Write the next bulletin", responses=problem_responses(*WITH_BODY, 404, 409))
 async def draft(key: Text, body: Draft, actor: Drafter, session: SessionDep, house: HouseDep) -> dict[str, Any]:
     return await service.draft(
         session, house, actor, key, stage=body.stage, facts=body.facts, audiences=body.audiences, corrects=body.corrects
@@ -56,7 +56,7 @@ async def bulletin(key: Text, number: Number, actor: Reader, session: SessionDep
     return await service.show(session, house, incident, await service.get(session, incident["id"], number))
 
 
-@router.post("/{number}/approve", summary="Approve it", responses=problem_responses(400, 404, 409))
+@router.post("/{number}/approve", summary="Approve it", responses=problem_responses(*WITH_BODY, 404, 409))
 async def approve(
     key: Text, number: Number, actor: Approver, session: SessionDep, house: HouseDep, body: Approve | None = None
 ) -> dict[str, Any]:

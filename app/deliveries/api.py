@@ -12,7 +12,7 @@ from app.bulletins.api import Number
 from app.deliveries import sending
 from app.web.idempotency import once
 from app.web.inputs import Flag, Input, Text
-from app.web.problems import problem_responses
+from app.web.problems import WITH_BODY, problem_responses
 
 router = APIRouter(prefix="/api/v1/incidents/{key}/bulletins/{number}", tags=["bulletins"])
 
@@ -24,7 +24,9 @@ class Send(Input):
     confirm: Flag = False
 
 
-@router.post("/send", status_code=202, summary="Send it to everybody", responses=problem_responses(400, 404, 409))
+@router.post(
+    "/send", status_code=202, summary="Send it to everybody", responses=problem_responses(*WITH_BODY, 404, 409)
+)
 async def send(
     key: Text,
     number: Number,

@@ -14,7 +14,7 @@ from app.kernel.errors import FieldError, Invalid
 from app.playbooks import service as playbooks
 from app.web.idempotency import once
 from app.web.inputs import Flag, Input, Text, clean_json, decode_cursor, encode_cursor
-from app.web.problems import problem_responses
+from app.web.problems import WITH_BODY, problem_responses
 
 router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
 
@@ -50,7 +50,7 @@ class Change(Input):
     accept_open_help: Flag = False
 
 
-@router.post("", status_code=201, summary="Declare an incident", responses=problem_responses(400, 413))
+@router.post("", status_code=201, summary="Declare an incident", responses=problem_responses(*WITH_BODY))
 async def declare(
     body: Declaration, actor: Declarer, session: SessionDep, house: HouseDep, idempotency_key: Key = None
 ) -> dict[str, Any]:
@@ -97,7 +97,9 @@ async def incident(key: Text, actor: Reader, session: SessionDep) -> dict[str, A
     return service.show(await service.get(session, key))
 
 
-@router.patch("/{key}", summary="Change status, severity or commander", responses=problem_responses(400, 404, 409))
+@router.patch(
+    "/{key}", summary="Change status, severity or commander", responses=problem_responses(*WITH_BODY, 404, 409)
+)
 async def change(key: Text, body: Change, actor: Changer, session: SessionDep, house: HouseDep) -> dict[str, Any]:
     return await service.change(
         session, house, actor, key, status=body.status, severity=body.severity, commander=body.commander,

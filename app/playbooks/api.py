@@ -15,6 +15,7 @@ from app.playbooks.fields import format_duration
 from app.playbooks.json_schema import json_schema
 from app.playbooks.schema import SITES, Playbook
 from app.playbooks.service import Revision
+from app.web.inputs import Text
 from app.web.problems import problem_responses
 
 router = APIRouter(prefix="/api/v1/playbooks", tags=["playbooks"])
@@ -72,7 +73,7 @@ async def schema() -> dict[str, Any]:
 
 
 @router.get("/{slug}", summary="One playbook", responses=problem_responses(404))
-async def playbook(slug: str, actor: Reader, session: SessionDep, house: HouseDep) -> dict[str, Any]:
+async def playbook(slug: Text, actor: Reader, session: SessionDep, house: HouseDep) -> dict[str, Any]:
     await service.sync(house)
     revision = await service.current(session, slug)
     content = revision.playbook

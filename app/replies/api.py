@@ -14,7 +14,7 @@ from app.incidents.api import int_cursor
 from app.replies import behalf, help_requests
 from app.replies.service import field_reports_of
 from app.web.inputs import Input, Text, encode_cursor
-from app.web.problems import problem_responses
+from app.web.problems import WITH_BODY, problem_responses
 
 router = APIRouter(prefix="/api/v1/incidents/{key}", tags=["replies"])
 
@@ -63,7 +63,7 @@ async def take(key: Text, request_id: RequestId, actor: Helper, session: Session
     return await help_requests.take(session, house, actor, key, request_id)
 
 
-@router.post("/help-requests/{request_id}/close", summary="Close it", responses=problem_responses(400, 404, 409))
+@router.post("/help-requests/{request_id}/close", summary="Close it", responses=problem_responses(*WITH_BODY, 404, 409))
 async def close(
     key: Text, request_id: RequestId, body: Outcome, actor: Helper, session: SessionDep, house: HouseDep
 ) -> dict[str, Any]:
@@ -73,7 +73,7 @@ async def close(
 @router.post(
     "/bulletins/{number}/recipients/{person_id}/acknowledgment",
     summary="Record an answer on somebody's behalf",
-    responses=problem_responses(400, 404, 409),
+    responses=problem_responses(*WITH_BODY, 404, 409),
 )
 async def on_behalf(
     key: Text, number: Number, person_id: Text, body: OnBehalf, actor: Recorder, session: SessionDep, house: HouseDep

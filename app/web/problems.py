@@ -36,16 +36,24 @@ class Problem(BaseModel):
     errors: list[ProblemField] = []
 
 
+WITH_BODY = (400, 413, 415)
+"""What else an operation may answer that reads a JSON body."""
+
+
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries for the problems that an endpoint may answer with."""
-    wanted = {401, 403, 422, 503, *statuses}
+    """The OpenAPI entries for the problems that an operation with a token may answer with."""
+    return problems_of(401, 403, 422, 503, *statuses)
+
+
+def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entries for exactly these."""
     titles = {kind.status: kind.title for kind in ALL_ERRORS}
     return {
         status: {
             "description": titles.get(status, "Problem"),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-        for status in sorted(wanted)
+        for status in sorted(set(statuses))
     }
 
 

@@ -18,12 +18,15 @@ from app.kernel.errors import BadRequest, Forbidden, NotFound, NotYet
 from app.kernel.house import House
 from app.readiness.tally import Tally
 from app.replies import service as replies
+from app.web.problems import problems_of
 
 log = logging.getLogger("muster.webhooks")
 
 router = APIRouter(prefix="/webhooks/twilio", tags=["webhooks"])
 
 MAX_FIELDS = 200
+REFUSED = (403, 413, 422, 503)
+"""The problems that any webhook may answer with."""
 
 
 def signatures(account_sid: str, auth_token: str) -> Signatures:
@@ -69,7 +72,10 @@ def twiml(message: str | None = None) -> Response:
     return Response(text, media_type="text/xml; charset=utf-8")
 
 
-@router.post("/status/{attempt_token}", response_class=Response, summary="A message's status changed")
+@router.post(
+    "/status/{attempt_token}", status_code=204, response_class=Response, summary="A message's status changed",
+    responses=problems_of(400, 404, *REFUSED),
+)  # fmt: skip
 async def status(attempt_token: str, form: Form, house: HouseDep, request: Request) -> Response:
     attempt_id = house.signer.attempt_id(attempt_token)
     if attempt_id is None:
@@ -88,7 +94,10 @@ def _code(text: str | None) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and 0 < len(text) <= 9 and int(text) else None
 
 
-@router.post("/inbound", response_class=Response, summary="Somebody texted us")
+@router.post(
+    "/inbound", response_class=Response, summary="Somebody texted us",
+    responses={**problems_of(400, *REFUSED), 200: {"description": "TwiML", "content": {"text/xml": {}}}},
+)  # fmt: skip
 async def inbound(form: Form, house: HouseDep) -> Response:
     sid = form.get("MessageSid") or form.get("SmsSid") or ""
     if not sid or len(sid) > 64 or "\0" in sid:
@@ -112,7 +121,10 @@ def _number(text: str) -> str:
         return text.replace("\0", "")[:64]
 
 
-@router.post("/voice/{attempt_token}", response_class=Response, summary="A call was answered")
+@router.post(
+    "/voice/{attempt_token}", status_code=501, response_class=Response, summary="A call was answered",
+    responses=problems_of(404, 501, *REFUSED),
+)  # fmt: skip
 async def voice(attempt_token: str, form: Form, house: HouseDep) -> Response:
     if house.signer.attempt_id(attempt_token) is None:
         raise NotFound("This callback address is not one of ours.")

@@ -17,6 +17,7 @@ from app.kernel import audit
 from app.kernel.clock import ManualClock
 from app.kernel.db import Database, row, rows
 from app.kernel.errors import Conflict, Invalid
+from tests.effort import tries
 
 Load = Callable[..., Awaitable[Report]]
 Look = Callable[[str], Awaitable[dict[str, Any]]]
@@ -382,7 +383,7 @@ _ACTIVE = st.sampled_from(["", "true", "no", "perhaps"])
 _ROWS = st.lists(st.tuples(st.sampled_from(["", "E1", "E2", "E3"]), *[_CELLS] * 7, _ACTIVE), max_size=6)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=_ROWS, junk=st.binary(max_size=20), quoted=st.booleans(), complete=st.booleans(), dry_run=st.booleans())
 async def test_whatever_a_file_holds_it_is_a_report_or_a_refusal(
     load: Load, found: list[tuple[str, ...]], junk: bytes, quoted: bool, complete: bool, dry_run: bool

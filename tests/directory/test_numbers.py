@@ -6,7 +6,7 @@ import random
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumber, PhoneNumberType
 
@@ -136,6 +136,10 @@ def test_country_and_kind_are_those_of_the_library_for_every_plan() -> None:
 
 
 @given(st.text(max_size=70), st.sampled_from(["US", "FR", "JP", None]))
+@example("+1" * 5000, "US")
+@example("1" * 10_000, "US")
+@example("+1 206 555 0100" + ";ext=" * 2000, None)
+@example("\u0661" * 3000 + "\0", "FR")
 def test_any_text_is_a_number_in_e164_or_a_problem(text: str, country: str | None) -> None:
     try:
         number = read_number(text, country)

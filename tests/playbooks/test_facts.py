@@ -24,6 +24,7 @@ from app.playbooks.facts import (
 )
 from app.playbooks.schema import Fact
 from app.playbooks.template import is_control
+from tests.effort import tries
 
 from .sample import changed, playbook
 
@@ -294,7 +295,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300))
 @given(st.sampled_from([TEXT, CHOICE, MANY, PLACES, PLACE, NUMBER, DECIMAL, TIME, AHEAD]), json_values)
 def test_any_value_is_either_kept_and_read_out_or_refused_in_words(kind: Fact, value: object) -> None:
     kept, what = validate_value(kind, value, sites=SITES, now=NOW)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.playbooks.checks import check
 from app.playbooks.yaml_source import load
+from tests.effort import tries
 
 from .sample import SAMPLE
 
@@ -18,7 +19,7 @@ pieces = st.sampled_from("\n[]{}\"'#?%\t\r\0é😀\u2028\ufeff$~,\\@`a ") | st.s
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200))
 @given(st.lists(pieces, max_size=40).map("".join) | st.text(max_size=60))
 def test_no_text_makes_reading_or_checking_raise(text: str) -> None:
     for problem in check(load(text)):
@@ -27,10 +28,35 @@ def test_no_text_makes_reading_or_checking_raise(text: str) -> None:
         assert str(problem).isprintable()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200))
 @given(st.binary(max_size=80) | st.text(max_size=40).map(lambda t: t.encode("utf-16")))
 def test_no_bytes_make_reading_or_checking_raise(raw: bytes) -> None:
     assert check(load(raw)), "no such file is a playbook"
+
+
+openings = st.sampled_from(
+    [
+        "[",
+        "{a: ",
+        "- ",
+        "? ",
+        "a:\n ",
+        "&a [*a, ",
+        "*a ",
+        "!!python/object:os.system ",
+        "!<x> ",
+        "<<: ",
+        '"',
+        "|\n",
+        "%TAG ",
+    ]
+)
+
+
+@settings(max_examples=tries(40))
+@given(st.lists(st.tuples(openings, st.sampled_from([1, 3, 50, 20_000])), min_size=1, max_size=4))
+def test_no_depth_alias_or_tag_makes_reading_or_checking_raise(parts: list[tuple[str, int]]) -> None:
+    assert check(load("slug: " + "".join(piece * times for piece, times in parts))), "no such file is a playbook"
 
 
 leaves = (
@@ -50,7 +76,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(60), suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_no_value_in_any_place_makes_checking_raise(data: st.DataObject) -> None:
     lines = [number for number, line in enumerate(SAMPLE.splitlines()) if ": " in line or line.endswith(":")]

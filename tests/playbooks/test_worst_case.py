@@ -15,6 +15,7 @@ from app.playbooks.checks import worst_case_sms
 from app.playbooks.facts import LONGEST_TIME, format_fact, render, validate_value
 from app.playbooks.schema import Fact
 from app.playbooks.worst_case import longest_sms
+from tests.effort import tries
 
 from .sample import changed, playbook
 
@@ -78,7 +79,7 @@ def value_of(draw: st.DrawFn, kind: Fact) -> Any:
     return draw(st.sampled_from(list(choices)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(400))
 @given(st.data())
 def test_no_real_message_is_longer_than_the_worst_case(data: st.DataObject) -> None:
     declared = {name: data.draw(facts()) for name in ("a", "b", "c")}

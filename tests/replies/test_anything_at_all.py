@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 from urllib.parse import urlencode
 
-from hypothesis import HealthCheck, example, given, settings
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.kernel.db import rows
 from app.kernel.ids import Signer
 from app.replies.parse import Answer, parse
 from tests.conftest import SECRET
+from tests.effort import some
 from tests.journeys.crew import Crew, Desk, Person, a_person, said, signed
 from tests.stack import ACCOUNT, SENDER
 
+pytestmark = pytest.mark.fuzz
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
+ODD = (
+    "１", "\u202e1", "1\u200f", "\u0661", "1\ufe0f\u20e3", "👍🏽", "ＳＴＯＰ", "\0", "1\0", "1\r\n2", "ﷺ" * 400,
+)  # fmt: skip
+LONG = st.builds(lambda piece, times: (piece * times)[:10_000], TEXT, st.sampled_from([1, 30, 10_000]))
+"""Up to 10,000 characters, which no phone sends and the carrier's rules do not rule out."""
+
 BODIES = st.one_of(
     TEXT,
+    LONG,
+    st.sampled_from(ODD),
+    st.builds("{0}{1}".format, st.sampled_from(["1", "2 ", "ok "]), LONG),
     st.sampled_from(["1", "2", "3", "ok", "STOP", "START", "HELP", "YES", "1 K7", "need help", "k7 3", "", " "]),
     st.builds("{0} {1}".format, st.sampled_from(["1", "2", "ok"]), TEXT),
 )
@@ -49,7 +61,7 @@ async def test_whatever_a_known_person_texts(the_desk: Desk, at_the_desk: Crew) 
     """Properly signed. An act is recorded exactly when the words are an answer, and it is this person's."""
     person, key, code = await an_incident(the_desk, at_the_desk)
     mine = (await the_desk.delivery(key, person))["id"]
-    forms = [{"Body": code}, {"Body": f"1 {code}"}, {"Body": "1", "OptOutType": "\0STOP"}, *examples(FORMS, 120)]
+    forms = [{"Body": code}, {"Body": f"1 {code}"}, {"Body": "1", "OptOutType": "\0STOP"}, *some(FORMS, 120)]
     for form in forms:
         before = await acts(the_desk)
         form = {"MessageSid": "SM" + uuid.uuid4().hex, "From": person.mobile, "To": SENDER, **form}
@@ -65,25 +77,12 @@ async def test_whatever_a_known_person_texts(the_desk: Desk, at_the_desk: Crew) 
             assert new == [], form
 
 
-def examples(strategy: st.SearchStrategy[Any], many: int) -> list[Any]:
-    """So many examples; a Hypothesis test of its own cannot wait for a running installation."""
-    found: list[Any] = []
-
-    @settings(max_examples=many, database=None, suppress_health_check=list(HealthCheck), deadline=None)
-    @given(strategy)
-    def collect(example: Any) -> None:
-        found.append(example)
-
-    collect()
-    return found
-
-
 async def test_whoever_it_comes_from(the_desk: Desk, at_the_desk: Crew) -> None:
     """Short codes, names, nonsense, nothing at all: recorded, not answered."""
     person, _, code = await an_incident(the_desk, at_the_desk)
     before = await acts(the_desk)
     senders = ["", "12345", "BANK", "+", "+1", "0" * 300, person.mobile + "9", "client:x", "\0", "🙂"]
-    senders += examples(TEXT, 60)
+    senders += some(TEXT, 60)
     for sender in senders:
         for body in ("1", f"1 {code}"):
             form = {"MessageSid": "SM" + uuid.uuid4().hex, "From": sender, "To": SENDER, "Body": body}
