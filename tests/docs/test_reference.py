@@ -1,0 +1,72 @@
+"""Every command, role, reply word and error type is in the documents as it is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from app.access.matrix import MATRIX
+from app.cli import cli
+from app.kernel import errors
+from app.replies import keywords
+from tests.conftest import ROOT
+
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+def commands(group: Any = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(words to type, command) of every command there is."""
+    for name, command in (group or typer.main.get_command(cli)).commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+ALL = dict(commands())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_is_documented_with_its_options(name: str) -> None:
+    line = next(line for line in COMMANDS.splitlines() if re.match(rf"\| `{name}[` ]", line))
+    for parameter in ALL[name].params:
+        if parameter.param_type_name == "option" and parameter.name != "help":
+            assert f"`{parameter.opts[0]}`" in line
+        elif parameter.param_type_name == "argument":
+            assert parameter.name.upper() in line
+
+
+def test_no_command_is_documented_that_does_not_exist() -> None:
+    documented = re.findall(r"^\| `([a-z][a-z ]*[a-z])[` ]", COMMANDS, re.MULTILINE)
+    assert {words.strip() for words in documented} == set(ALL)
+
+
+def test_every_role_is_documented() -> None:
+    roles = {role for allowed in MATRIX.values() for role in allowed}
+    assert set(re.findall(r"^\| `([a-z_]+)` \| ", REFERENCE.split("## What people")[0], re.MULTILINE)) == roles
+
+
+def test_every_reply_word_is_documented() -> None:
+    section = REFERENCE.split("## What people")[1].split("## Errors")[0]
+    typed = {
+        word for line in re.findall(r"^\| (`.*?) \| ", section, re.MULTILINE) for word in re.findall("`(.+?)`", line)
+    }
+    assert typed == {
+        *keywords.ANSWERS, *keywords.OPT_OUT, *keywords.OPT_IN, *keywords.ASK_BACK, *keywords.INFORMATION,
+    }  # fmt: skip
+
+
+def test_every_error_type_is_documented() -> None:
+    documented = set(re.findall(r"^\| (\d{3}) \| `(.+?)` \| (.+?) \|$", REFERENCE, re.MULTILINE))
+    kinds = {
+        (str(kind.status), kind.kind, kind.title)
+        for _, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, errors.MusterError)
+    }
+    assert documented == kinds
