@@ -22,7 +22,8 @@ COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 def commands(group: Any = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(words to type, command) of every command there is."""
-    for name, command in (group or typer.main.get_command(cli)).commands.items():
+    whole: Any = group or typer.main.get_command(cli)
+    for name, command in whole.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, f"{prefix}{name} ")
         else:
@@ -54,9 +55,8 @@ def test_every_role_is_documented() -> None:
 
 def test_every_reply_word_is_documented() -> None:
     section = REFERENCE.split("## What people")[1].split("## Errors")[0]
-    typed = {
-        word for line in re.findall(r"^\| (`.*?) \| ", section, re.MULTILINE) for word in re.findall("`(.+?)`", line)
-    }
+    rows = re.findall(r"^\| (`.*?) \| ", section, re.MULTILINE)
+    typed = {word for row in rows for word in re.findall("`(.+?)`", row)}
     assert typed == {
         *keywords.ANSWERS, *keywords.OPT_OUT, *keywords.OPT_IN, *keywords.ASK_BACK, *keywords.INFORMATION,
     }  # fmt: skip
