@@ -79,7 +79,7 @@ def needs_help(entry: Mapping[str, Any]) -> str:
     """What the one who must act is told: `entry` has name, department, site, number and title."""
     where = ", ".join(part for part in (entry["department"], entry["site"]) if part)
     number = f" Call {entry['number']}." if entry["number"] else ""
-    return f"{entry['name']} ({where}) needs help: {short(entry['title'])}.{number} Take it:"
+    return f"{entry['name']} ({where}) needs help: {short(entry['title'])}.{number}"
 
 
 def short(title: str) -> str:

@@ -80,14 +80,14 @@ async def test_a_mail_whose_worker_dies_before_it_left_goes_out_after_all_and_on
     """A mail server keeps no records to look in; so it is noted when the mail itself begins to leave."""
     person = a_person(mobile="")
     key = await at_the_desk.told(person)
-    hanging = asyncio.Event()
+    hanging, over = asyncio.Event(), asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 slow\r\n")
         while line := await reader.readline():
             if line.upper().startswith(b"RCPT"):
                 hanging.set()
-                await asyncio.sleep(60)
+                await over.wait()
             writer.write(b"250 OK\r\n")
 
     async with talking(talk) as wire:
@@ -95,16 +95,20 @@ async def test_a_mail_whose_worker_dies_before_it_left_goes_out_after_all_and_on
             host="127.0.0.1", port=wire.port, tls=False, username=None, password=None, sender="muster@example.org",
             reply_to=None,
         )  # fmt: skip
-        dying = asyncio.create_task(Dispatcher(the_desk.house, Providers({"email": slow}), "dying").drain())
+        worker = Dispatcher(the_desk.house, Providers({"email": slow}), "dying")
+        dying = asyncio.create_task(worker.drain())
         await asyncio.wait_for(hanging.wait(), 20)
+        dead = asyncio.create_task(worker.stop())  # it takes nothing new
         async with the_desk.house.db.begin() as session:
             await run(session, "UPDATE attempt SET lease_until = clock_timestamp() WHERE state = 'handing_over'")
         await the_desk.settle_unknown()
         (attempt,) = await the_desk.attempts(key)
         assert attempt["state"] == "queued"
         await the_desk.hand_over("the next worker")
+        over.set()
         dying.cancel()
-        await asyncio.gather(dying, return_exceptions=True)
+        dead.cancel()
+        await asyncio.gather(dying, dead, return_exceptions=True)
     (attempt,) = await the_desk.attempts(key)
     assert attempt["state"] == "accepted"
     assert len(await the_desk.emails(person.email)) == 1
