@@ -8,6 +8,7 @@ from typing import Any
 
 from app.deliveries.retry import TREATMENTS
 from app.deliveries.states import NOT_DELIVERED, State
+from app.replies.wording import RUNGS
 
 CHANNELS = {"sms": "Text", "email": "Email", "voice": "Call"}
 CHANNEL_VERBS = {"sms": "text", "email": "email", "voice": "call"}
@@ -183,7 +184,7 @@ _ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
     "acknowledged": _answered,
     "answer_changed": lambda d, w: f"{_answered(d, w)} (changed)",
     "help_opened": lambda d, w: f"{w} needs help",
-    "help_told": lambda d, w: f"Help for {w}: {('department lead', 'commander', 'every lead')[d['rung']]} told",
+    "help_told": lambda d, w: f"Help for {w}: {RUNGS[d['rung']]} told",
     "help_untold": lambda d, w: f"Help for {w}: nobody could be told by text or email",
     "help_taken": lambda d, w: f"Help for {w} taken on",
     "help_closed": lambda d, w: f"Help for {w} done",

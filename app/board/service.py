@@ -107,7 +107,7 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
     waiting = [attempt for attempt in attempts if attempt["state"] == State.QUEUED]
     if then is None and waiting and entry["status"] == "pending":
         # Another try on the same channel, or one that waits its turn.
-        then, then_at = waiting[-1]["channel"], _again(waiting[-1]["not_before"])
+        _x, _y = waiting[-1]["channel"], _again(waiting[-1]["not_before"])
     return {
         "person_id": entry["employee_id"],
         "name": entry["name"],

@@ -63,7 +63,7 @@ async def draft(
         errors.append(FieldError("corrects", f"bulletin {corrects} was not sent in this incident; {known}"))
     if errors:
         raise Invalid("The bulletin cannot be written.", errors)
-    if sent and (stage == "resolved" or corrects is not None):
+    if sent and for_those_told({"stage": stage, "corrects": corrects}):
         # It goes to whoever was told before, in the words of the audience in which they were told.
         told = {name for entry in sent for name in entry["audiences"]}
         chosen = [name for name in playbook.audiences if name in told]
@@ -180,7 +180,7 @@ def audience_specs(playbook: Playbook, chosen: Sequence[str], facts: Mapping[str
     return specs
 
 
-def for_those_told(bulletin: RowMapping) -> bool:
+def for_those_told(bulletin: Mapping[str, Any] | RowMapping) -> bool:
     """Whether it closes what people were told: that it is over, or was wrong, concerns exactly those who heard it."""
     return bulletin["stage"] == "resolved" or bulletin["corrects"] is not None
 

@@ -47,9 +47,11 @@ ACCOUNT_CODES = frozenset({20003, 20005, 20008, 20403, 20404})
 """Wrong login, suspended account, test credentials, forbidden, no such account."""
 
 LIST_LIMIT = 1000
+"""One page, as long as they come: on a phone that many share, a message must not lie behind the newer ones."""
+
 PAGE_SIZE = 1000
 MOST_TEXTS = 20_000
-"""One page, as long as they come: on a phone that many share, a message must not lie behind the newer ones."""
+"""Incoming texts are read in pages of so many, and at most so many of them."""
 
 
 @dataclass

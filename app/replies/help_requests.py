@@ -25,12 +25,10 @@ from app.web.inputs import iso
 KIND = "help"
 """Notices about somebody who needs help."""
 
-RUNGS = 3
-"""The department lead; the commander; every commander, communications lead and admin. Nobody is told twice."""
-
 AT_A_TIME = 100
 
 
+HELP_TOLD = repository.HELP_TOLD
 notice = repository.notice
 asked = repository.help_asked
 
@@ -55,7 +53,7 @@ async def _tell(session: AsyncSession, house: House, request_id: int) -> None:
     now = house.clock.now()
     rung: int = entry["told_rung"]
     told: list[int] = []
-    while not told and rung + 1 < RUNGS:
+    while not told and rung + 1 < len(wording.RUNGS):
         rung += 1
         told = [
             person_id
@@ -68,7 +66,9 @@ async def _tell(session: AsyncSession, house: House, request_id: int) -> None:
         ]  # fmt: skip
     playbook = (await playbooks.revision(session, entry["revision_id"])).playbook
     wait = timedelta(seconds=playbook.help_within.total_seconds() / house.time_scale)
-    await repository.help_told(session, request_id, rung=rung, climb_at=now + wait if rung + 1 < RUNGS else None)
+    await repository.help_told(
+        session, request_id, rung=rung, climb_at=now + wait if rung + 1 < len(wording.RUNGS) else None
+    )
     if told or not know:
         await timeline.note(
             session, key=entry["key"], at=now, actor="system", kind="help_told" if told else "help_untold",

@@ -10,6 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.kernel.db import row, rows, run
 
+_NUMBER = """(SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
+  ORDER BY c.position LIMIT 1) AS number"""
+"""Where somebody may be called: the first number of person `p`."""
+
+HELP_TOLD = """(SELECT coalesce(jsonb_agg(DISTINCT tp.name), '[]')
+  FROM notice n JOIN person tp ON tp.id = n.person_id
+  WHERE n.kind = 'help' AND n.abouts @> jsonb_build_array(h.id))"""
+"""The names of those who were told of help request `h`."""
+
 
 async def add_inbound(
     session: AsyncSession, *, sid: str, sender: str, body: str, opt_out_type: str | None, now: datetime
@@ -210,10 +219,9 @@ async def help_to_tell(session: AsyncSession, request_id: int) -> RowMapping:
     """What a notice about a request says: who, where, at which number, in which incident."""
     found = await row(
         session,
-        """SELECT h.id, h.person_id, h.told_rung, h.incident_id, p.name, p.site, dep.name AS department, i.key, i.title,
-                  i.revision_id, p.employee_id,
-                  (SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
-                   ORDER BY c.position LIMIT 1) AS number
+        f"""SELECT h.id, h.person_id, h.told_rung, h.incident_id, p.name, p.site, dep.name AS department, i.key,
+                  i.title, i.revision_id, p.employee_id,
+                  {_NUMBER}
            FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
            JOIN incident i ON i.id = h.incident_id WHERE h.id = :id""",
         {"id": request_id},
@@ -255,10 +263,9 @@ async def help_asked(session: AsyncSession, request_ids: Sequence[int]) -> Seque
     """Requests as whoever was told of them sees them, the number to call included."""
     return await rows(
         session,
-        """SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, ca.name AS closed_by,
+        f"""SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, ca.name AS closed_by,
                   ta.person_employee_id AS taken_by_person, p.name, p.title AS job, p.site, dep.name AS department,
-                  (SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
-                   ORDER BY c.position LIMIT 1) AS number
+                  {_NUMBER}
            FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
            LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by
            WHERE h.id = ANY(:ids) ORDER BY h.id""",
@@ -289,8 +296,7 @@ async def help_requests(
         SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, h.taken_by AS taken_by_id,
                ca.name AS closed_by, h.person_id AS person_key, p.employee_id AS person_id, p.name, p.site, p.title,
                dep.name AS department, b.number AS bulletin, h.climb_at,
-               (SELECT coalesce(jsonb_agg(DISTINCT tp.name), '[]') FROM notice n JOIN person tp ON tp.id = n.person_id
-                WHERE n.kind = 'help' AND n.abouts @> jsonb_build_array(h.id)) AS told
+               {HELP_TOLD} AS told
         FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
         JOIN delivery d ON d.id = h.delivery_id JOIN bulletin b ON b.id = d.bulletin_id
         LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by

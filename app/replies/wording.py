@@ -70,6 +70,9 @@ def report_kept(question_open: bool, *, shared: bool) -> str:
     return text
 
 
+RUNGS = ("department lead", "commander", "every lead")
+"""Who is told of a request for help, rung by rung; every lead: commanders, communications leads and admins."""
+
 SORRY_LATE = "Your text reached us late."
 HELP_TAKEN = "{owner} has your request for help ({title}) and will get back to you."
 HELP_CLOSED = "{owner} closed your request for help ({title}). If you still need help, text 2 again."

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.replies.wording import RUNGS
+
 STATUS_WORDS: Mapping[str, str] = {
     "acknowledged": "answered OK",
     "need_help": "need help",
@@ -115,14 +117,10 @@ def _answer(kind: str, data: Mapping[str, Any]) -> str:
     return f"{data['person']['name']} {verb} {said} {VIA_WORDS[data['via']]} to bulletin {data['bulletin']}{late}"
 
 
-TOLD = ("the department lead", "the commander", "every lead")
-"""Who is told of a request for help, rung by rung."""
-
-
 def _help(kind: str, data: Mapping[str, Any]) -> str:
     name = data["person"]["name"]
     if kind == "help_told":
-        return f"the help request of {name} told to {TOLD[data['rung']]}"
+        return f"the help request of {name} told: {RUNGS[data['rung']]}"
     return {
         "help_opened": f"{name} needs help",
         "help_untold": f"the help request of {name} could be told to nobody by text or email",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 import pytest_asyncio
 
+from app.channels.port import Inbox
 from app.kernel.db import row
 from app.replies.lost import LostTexts
 from tests.journeys.crew import Crew, Desk, Person, a_number, a_person, faults
@@ -169,6 +170,10 @@ async def test_more_texts_than_one_page_of_the_list_are_all_found(
     key = await told(the_desk, at_the_desk, *people)
     for person in people:
         await missed(the_desk, person, "1")
+    inbox = the_desk.providers.by_channel["sms"]
+    assert isinstance(inbox, Inbox)
+    heard = [text.sid for text in await inbox.received(since=the_desk.clock.now() - timedelta(minutes=1))]
+    assert len(heard) == len(set(heard)), "each page is another one"
     assert await find(the_desk) == len(people)
     assert (await the_desk.board(key))["counts"]["acknowledged"] == len(people)
     assert await find(the_desk) == 0
