@@ -1,0 +1,1 @@
+"""What each command of `muster` does; app/cli.py lists them under their names."""
