@@ -79,7 +79,10 @@ async def _figures(session: AsyncSession, house: House) -> list[Metric]:
               (SELECT count(*) FROM worker_heartbeat
                WHERE at > clock_timestamp() - make_interval(secs => :silent)) AS workers,
               (SELECT extract(epoch FROM clock_timestamp() - max(at)) FROM worker_heartbeat) AS worker_age,
-              (SELECT extract(epoch FROM answered_at) FROM heartbeat_ping WHERE name = :heartbeat) AS heartbeat""",
+              (SELECT extract(epoch FROM answered_at) FROM heartbeat_ping WHERE name = :heartbeat) AS heartbeat,
+              told.made, told.joined, told.held
+            FROM (SELECT count(*) AS made, coalesce(sum(jsonb_array_length(lines) - 1), 0) AS joined,
+                         count(*) FILTER (WHERE due_at > created_at) AS held FROM notice) told""",
         {
             "now": house.clock.now(), "channels": list(house.channels), "silent": service.WORKER_SILENT_SECONDS,
             "heartbeat": NAME,
@@ -100,6 +103,9 @@ async def _figures(session: AsyncSession, house: House) -> list[Metric]:
     # Those that only the provider can have sent are counted apart: they mean a wrong setting, the others a stranger.
     counter.add_metric(["refused_ours"], webhooks["refused_ours"])
     counter.add_metric(["refused_stranger"], webhooks["refused"] - webhooks["refused_ours"])
+    notices = CounterMetricFamily("muster_notices", "Lines that single people were told in notices", labels=["result"])
+    for name in ("made", "joined", "held"):
+        notices.add_metric([name], figures[name])
     return [
         _one("muster_open_incidents", "Incidents that are not closed", figures["open"]),
         _one("muster_queue_age_seconds", "How long the oldest message has waited to be handed over", figures["age"]),
@@ -110,6 +116,7 @@ async def _figures(session: AsyncSession, house: House) -> list[Metric]:
         _one("muster_heartbeat_last_success_timestamp_seconds", "When the outside monitor last answered; 0 for never",
              figures["heartbeat"] or 0),
         counter,
+        notices,
     ]  # fmt: skip
 
 

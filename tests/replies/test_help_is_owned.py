@@ -52,6 +52,12 @@ async def request_of(desk: Desk, key: str) -> dict[str, Any]:
     return dict(entry)
 
 
+async def counted(desk: Desk) -> dict[str, float]:
+    text = (await desk.api.get(f"{desk.house.base_url}/metrics")).text
+    found = re.findall(r'muster_notices_total\{result="(\w+)"\} (\S+)', text)
+    return {result: float(many) for result, many in found}
+
+
 async def press(desk: Desk, link: str, **form: str) -> Any:
     """Opens the page behind a link and presses one of its buttons."""
     shown = await desk.api.get(link)
@@ -175,6 +181,7 @@ async def test_a_lead_whose_number_fails_is_mailed(the_desk: Desk, at_the_desk: 
 async def test_however_many_ask_a_lead_gets_few_texts_and_every_name(the_desk: Desk, at_the_desk: Crew) -> None:
     lead = await a_lead(the_desk, at_the_desk)
     many = [a_person(name=f"Asker {n}") for n in range(NOTICES_AN_HOUR + 12)]
+    before = await counted(the_desk)
     key = await at_the_desk.told(*many)
     await the_desk.hand_over()
     the_desk.clock.advance(seconds=60)
@@ -182,6 +189,8 @@ async def test_however_many_ask_a_lead_gets_few_texts_and_every_name(the_desk: D
         await the_desk.text(person.mobile, "2")
         await the_desk.hand_over()
     assert len(await bodies(the_desk, lead)) == NOTICES_AN_HOUR
+    now = await counted(the_desk)
+    assert {name: now[name] - before[name] for name in now} == {"made": NOTICES_AN_HOUR + 1, "joined": 11, "held": 1}
     the_desk.clock.advance(seconds=3600)
     await the_desk.hand_over()
     texts = await bodies(the_desk, lead)
