@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import secrets
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app import setting_kinds as kinds
 from app.channels.port import SmtpConfig, TwilioConfig
 
 SIMULATOR_ACCOUNT_SID = "AC" + "5" * 32
 SIMULATOR_SENDER = "+15005550006"
 SIMULATOR_EMAIL_SENDER = "muster@simulator.example"
-
-LEAST_SECRET = 16
-
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-_EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+")
 
 
 class SettingsError(Exception):
@@ -34,190 +28,66 @@ class Settings(BaseSettings):
         env_prefix="MUSTER_", env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
     )
 
-    database_url: str | None = Field(
+    database_url: kinds.Database | None = Field(
         None, description="`postgresql://user:password@host/name`. Unset: an embedded PostgreSQL in the data directory."
     )
     data_dir: Path = Field(Path(".muster"), description="Where the embedded database and generated secrets live.")
     host: str = Field("127.0.0.1", description="The address that the web listens on.")
-    port: int = Field(8000, description="The port that the web listens on, 1 to 65535.")
-    base_url: str | None = Field(
+    port: kinds.Port = Field(8000, description="The port that the web listens on, 1 to 65535.")
+    base_url: kinds.WebAddress | None = Field(
         None, description="The public URL, used in links, callbacks and signature checks. Unset: `http://HOST:PORT`."
     )
-    secret_key: str | None = Field(
+    secret_key: kinds.Secret | None = Field(
         None,
         description="Signs links and callbacks; at least 16 characters. Generated in the data directory with the "
         "embedded database; required with a database of your own, the same on every machine.",
     )
     playbooks_dir: Path = Field(Path("playbooks"), description="Where the playbook files are.")
-    time_zone: str = Field(
+    time_zone: kinds.Zone = Field(
         "UTC", description="The zone in which times are written in messages, such as `Europe/Paris`."
     )
-    twilio_account_sid: str | None = Field(None, description="The Twilio account, `AC` and 32 characters.")
+    twilio_account_sid: kinds.AccountSid | None = Field(None, description="The Twilio account, `AC` and 32 characters.")
     twilio_auth_token: str | None = Field(None, description="Its auth token: sends messages and checks signatures.")
-    twilio_sender: str | None = Field(
+    twilio_sender: kinds.Sender | None = Field(
         None, description="Who texts come from: an E.164 number or a Messaging Service SID (`MG...`)."
     )
-    twilio_api_base_url: str | None = Field(
+    twilio_api_base_url: kinds.WebAddress | None = Field(
         None, description="Where the API is: for tests and regions. Unset: `https://api.twilio.com`."
     )
-    smtp_url: str | None = Field(
+    smtp_url: kinds.MailServer | None = Field(
         None, description="`smtp://user:pass@host:587` (STARTTLS when offered) or `smtps://host:465`."
     )
-    email_sender: str | None = Field(None, description="The address that email comes from.")
-    email_reply_to: str | None = Field(None, description="Where answers to email go.")
+    email_sender: kinds.EmailAddress | None = Field(None, description="The address that email comes from.")
+    email_reply_to: kinds.EmailAddress | None = Field(None, description="Where answers to email go.")
     sms_countries: str | None = Field(
         None,
         description="ISO codes, comma-separated, that SMS and voice may go to. Unset: the countries of the numbers in "
         "the directory.",
     )
-    alarm_email: str | None = Field(None, description="Who hears by email of Muster's own trouble: one address.")
-    alarm_sms: str | None = Field(None, description="Who hears by SMS of Muster's own trouble: one number, E.164.")
-    heartbeat_url: str | None = Field(
+    alarm_email: kinds.EmailAddress | None = Field(
+        None, description="Who hears by email of Muster's own trouble: one address."
+    )
+    alarm_sms: kinds.PhoneNumber | None = Field(
+        None, description="Who hears by SMS of Muster's own trouble: one number, E.164."
+    )
+    heartbeat_url: kinds.Monitor | None = Field(
         None,
         description="An outside monitor that notices Muster's silence: asked for about every minute while a send would "
         "go out.",
     )
-    time_scale: float = Field(
+    time_scale: kinds.TimeScale = Field(
         1.0,
         description="Divides ladder, cadence, deadline and digit-race times. Only with every provider on loopback.",
     )
-    settle_seconds: float = Field(
+    settle_seconds: kinds.SettleSeconds = Field(
         60.0, description="How long an unknown send settles before its absence may be proven."
     )
     simulator_host: str = Field("127.0.0.1", description="The address that the simulator listens on.")
-    simulator_port: int = Field(8010, description="The simulator's HTTP port; Muster looks for it on 127.0.0.1.")
-    simulator_smtp_port: int = Field(8025, description="The simulator's SMTP port.")
-    max_body_bytes: int = Field(1_000_000, description="The largest request body; imports may be 64 times as large.")
-
-    @field_validator("port", "simulator_port", "simulator_smtp_port")
-    @classmethod
-    def _port(cls, value: int) -> int:
-        if not 1 <= value <= 65535:
-            raise ValueError(f"{value} is not a port; use a number from 1 to 65535")
-        return value
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except Exception as error:  # ZoneInfo raises several kinds, by platform
-            raise ValueError(f"{value!r} is not a time zone; use a name such as Europe/Paris or UTC") from error
-        return value
-
-    @field_validator("max_body_bytes")
-    @classmethod
-    def _body(cls, value: int) -> int:
-        if value < 10_000:
-            raise ValueError(f"{value} is too small for a declaration; use at least 10000")
-        return value
-
-    @field_validator("database_url")
-    @classmethod
-    def _database(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if value.startswith(("postgresql://", "postgres://")):
-            from sqlalchemy import make_url  # heavy, and only needed here
-            from sqlalchemy.exc import ArgumentError
-
-            try:
-                make_url(value)
-            except (ArgumentError, ValueError):
-                pass
-            else:
-                return value
-        raise ValueError("it is not a PostgreSQL address; use postgresql://user:password@host/name")
-
-    @field_validator("heartbeat_url")
-    @classmethod
-    def _monitor(cls, value: str | None) -> str | None:
-        # Never repeated in the line: the path or the query is the monitor's secret.
-        if value is not None:
-            try:
-                parts = urlsplit(value)
-                usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-            except ValueError:
-                usable = False
-            if not usable or parts.fragment or re.search(r"[\s\x00-\x1f]", value):
-                raise ValueError("it is not a web address; use the https://... address that your monitor gave you")
-        return value
-
-    @field_validator("base_url", "twilio_api_base_url")
-    @classmethod
-    def _url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            parts = urlsplit(value)
-            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:  # a port or an address that is none
-            usable = False
-        if not usable or parts.query or parts.fragment or re.search(r"\s", value):
-            raise ValueError(f"{value!r} is not a web address; use https://host without query or fragment")
-        return value.rstrip("/")
-
-    @field_validator("secret_key")
-    @classmethod
-    def _secret(cls, value: str | None) -> str | None:
-        if value is not None and len(value.strip()) < LEAST_SECRET:
-            raise ValueError(f"it is too short; use at least {LEAST_SECRET} random characters")
-        return value
-
-    @field_validator("twilio_account_sid")
-    @classmethod
-    def _sid(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"AC[0-9a-zA-Z]{32}", value):
-            raise ValueError("it is not an account SID; use AC followed by 32 characters")
-        return value
-
-    @field_validator("twilio_sender")
-    @classmethod
-    def _sender(cls, value: str | None) -> str | None:
-        if value is not None and not (_E164.fullmatch(value) or re.fullmatch(r"MG[0-9a-zA-Z]{32}", value)):
-            raise ValueError("use an E.164 number such as +15551230000, or a Messaging Service SID (MG...)")
-        return value
-
-    @field_validator("alarm_sms")
-    @classmethod
-    def _number(cls, value: str | None) -> str | None:
-        if value is not None and not _E164.fullmatch(value):
-            raise ValueError("use an E.164 number such as +15551230000")
-        return value
-
-    @field_validator("email_sender", "email_reply_to", "alarm_email")
-    @classmethod
-    def _email(cls, value: str | None) -> str | None:
-        if value is not None and not _EMAIL.fullmatch(value):
-            raise ValueError(f"{value!r} is not an email address; use name@example.com")
-        return value
-
-    @field_validator("smtp_url")
-    @classmethod
-    def _smtp(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                parts = urlsplit(value)
-                usable = parts.scheme in ("smtp", "smtps") and parts.hostname and (parts.port is None or parts.port > 0)
-            except ValueError:
-                usable = False
-            if not usable:
-                raise ValueError("it is not a mail server's address; use smtp://user:pass@host:587 or smtps://host:465")
-        return value
-
-    @field_validator("time_scale")
-    @classmethod
-    def _scale(cls, value: float) -> float:
-        if not 0 < value <= 100_000:
-            raise ValueError("use a number above 0; 1 is real time")
-        return value
-
-    @field_validator("settle_seconds")
-    @classmethod
-    def _settle(cls, value: float) -> float:
-        if not 0 < value <= 3600:
-            raise ValueError("use a number of seconds above 0, up to 3600")
-        return value
+    simulator_port: kinds.Port = Field(8010, description="The simulator's HTTP port; Muster looks for it on 127.0.0.1.")
+    simulator_smtp_port: kinds.Port = Field(8025, description="The simulator's SMTP port.")
+    max_body_bytes: kinds.BodySize = Field(
+        1_000_000, description="The largest request body; imports may be 64 times as large."
+    )
 
     @property
     def countries(self) -> tuple[str, ...] | None:
@@ -318,7 +188,7 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"MUSTER_DATA_DIR: {self.data_dir} cannot be written ({error.strerror}); use a folder that you own"
             ) from error
-        if len(found) < LEAST_SECRET or not found.isascii():
+        if len(found) < kinds.LEAST_SECRET or not found.isascii():
             raise SettingsError(
                 f"MUSTER_DATA_DIR: {path} does not hold a key any more; put it back from a backup, or remove the file, "
                 "and then links that were sent before no longer open"
