@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         description="An outside monitor that notices Muster's silence: asked for about every minute while a send would "
         "go out.",
     )
+    token: str | None = Field(
+        None,
+        description="An API token: `declare` and `bulletins` act as whose it is. Unset: as the operator, who may do "
+        "everything.",
+    )
     time_scale: kinds.TimeScale = Field(
         1.0,
         description="Divides ladder, cadence, deadline and digit-race times. Only with every provider on loopback.",

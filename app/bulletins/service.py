@@ -25,6 +25,11 @@ from app.playbooks.schema import STAGES, Playbook, Script, Severity, Stage
 from app.playbooks.template import render as substitute
 from app.web.inputs import iso
 
+
+class OwnBulletin(Conflict):
+    """The author may not approve it."""
+
+
 USUAL_APPROVERS = frozenset({"admin", "commander", "communications_lead"})
 
 
@@ -321,7 +326,7 @@ async def approve(
     if rule.roles and actor.role != "admin" and actor.role not in rule.roles:
         raise Forbidden(f"This playbook wants the approval of {' and '.join(rule.roles)} at {incident['severity']}.")
     if rule.other_person and actor.account_id == bulletin["created_by"]:
-        raise Conflict("This playbook wants another person's approval: whoever wrote a bulletin may not approve it.")
+        raise OwnBulletin("This playbook wants another person's approval: whoever wrote a bulletin may not approve it.")
     shown = await show(session, house, incident, bulletin)
     if shown["errors"]:
         raise Conflict(

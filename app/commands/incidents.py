@@ -26,7 +26,7 @@ def declare(
     """Declare an incident."""
     from app.commands import operator
 
-    incident = with_program(lambda program: operator.declare(program.house, slug, severity, fact or [], title, drill))
+    incident = with_program(lambda program: operator.declare(program, slug, severity, fact or [], title, drill))
     show(incident, as_json, f"{incident['key']}  {incident['severity']}  {incident['title']}")
 
 
@@ -43,7 +43,7 @@ def draft(
     """Write the next bulletin."""
     from app.commands import operator
 
-    bulletin = with_program(lambda program: operator.draft(program.house, key, stage, fact or [], audience, corrects))
+    bulletin = with_program(lambda program: operator.draft(program, key, stage, fact or [], audience, corrects))
     show(bulletin, as_json, operator.describe(bulletin))
 
 
@@ -53,10 +53,10 @@ def approve(
     accept_warnings: Annotated[bool, typer.Option("--accept-warnings")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Approve a bulletin."""
+    """Approve a bulletin. Where the playbook wants somebody else than its author: with MUSTER_TOKEN set to theirs."""
     from app.commands import operator
 
-    bulletin = with_program(lambda program: operator.approve(program.house, key, number, accept_warnings))
+    bulletin = with_program(lambda program: operator.approve(program, key, number, accept_warnings))
     show(bulletin, as_json, operator.describe(bulletin))
 
 
@@ -64,7 +64,7 @@ def send(key: Key, number: Number, as_json: AsJson = False) -> None:
     """Send an approved bulletin to everybody in its audiences."""
     from app.commands import operator
 
-    bulletin = with_program(lambda program: operator.send(program.house, key, number))
+    bulletin = with_program(lambda program: operator.send(program, key, number))
     show(bulletin, as_json, operator.describe(bulletin))
 
 

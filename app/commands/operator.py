@@ -1,4 +1,7 @@
-"""What the command line does to incidents, in the name of the operator at the terminal."""
+"""What the command line does to incidents, in the name of whoever MUSTER_TOKEN belongs to, or else of the operator.
+
+Whoever has a shell here can do everything anyway; a token lets two people do what a playbook wants two people for.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,27 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access import service as access
-from app.access.matrix import Actor
+from app.access.matrix import Action, Actor
 from app.bulletins import service as bulletins
+from app.compose import Program
 from app.deliveries import sending
 from app.incidents import service as incidents
-from app.kernel.errors import FieldError, Invalid, NotFound
-from app.kernel.house import House
+from app.kernel.errors import Conflict, FieldError, Invalid, NotFound, Unauthorized
 from app.playbooks import facts as fact_rules
 from app.playbooks import service as playbooks
 from app.playbooks.schema import Playbook
 
 
-async def _operator(session: AsyncSession, house: House) -> Actor:
-    return await access.operator(session, house.clock)
+async def _actor(session: AsyncSession, program: Program, action: Action) -> Actor:
+    token = program.settings.token
+    if token is None:
+        return await access.operator(session, program.house.clock)
+    try:
+        actor = await access.by_token(session, token)
+    except Unauthorized as error:
+        raise Unauthorized(f"MUSTER_TOKEN: {error.detail}") from None
+    access.require(actor, action)
+    return actor
 
 
 def _facts(playbook: Playbook, given: Sequence[str]) -> dict[str, Any]:
@@ -45,35 +56,36 @@ def _facts(playbook: Playbook, given: Sequence[str]) -> dict[str, Any]:
 
 
 async def declare(
-    house: House, slug: str, severity: str | None, facts: Sequence[str], title: str | None, drill: bool
+    program: Program, slug: str, severity: str | None, facts: Sequence[str], title: str | None, drill: bool
 ) -> dict[str, Any]:
+    house = program.house
     await playbooks.sync(house)
     async with house.db.begin() as session:
         try:
             playbook = (await playbooks.current(session, slug)).playbook
         except NotFound as error:
             raise Invalid("The incident cannot be declared.", [FieldError("playbook", error.detail)]) from None
-        actor = await _operator(session, house)
+        actor = await _actor(session, program, Action.DECLARE)
         return await incidents.declare(
             session, house, actor, slug=slug, severity=severity, title=title, facts=_facts(playbook, facts), drill=drill
         )
 
 
 async def draft(
-    house: House,
+    program: Program,
     key: str,
     stage: str,
     facts: Sequence[str],
     audiences: Sequence[str] | None,
     corrects: int | None = None,
 ) -> dict[str, Any]:
-    async with house.db.begin() as session:
+    async with program.house.db.begin() as session:
         incident = await incidents.get(session, key)
         playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
-        actor = await _operator(session, house)
+        actor = await _actor(session, program, Action.DRAFT)
         return await bulletins.draft(
             session,
-            house,
+            program.house,
             actor,
             key,
             stage=stage,
@@ -83,15 +95,18 @@ async def draft(
         )
 
 
-async def approve(house: House, key: str, number: int, accept_warnings: bool) -> dict[str, Any]:
-    async with house.db.begin() as session:
-        actor = await _operator(session, house)
-        return await bulletins.approve(session, house, actor, key, number, accept_warnings=accept_warnings)
+async def approve(program: Program, key: str, number: int, accept_warnings: bool) -> dict[str, Any]:
+    async with program.house.db.begin() as session:
+        actor = await _actor(session, program, Action.APPROVE)
+        try:
+            return await bulletins.approve(session, program.house, actor, key, number, accept_warnings=accept_warnings)
+        except bulletins.OwnBulletin as error:
+            raise Conflict(f"{error.detail} Run this with MUSTER_TOKEN set to the other person's token.") from None
 
 
-async def send(house: House, key: str, number: int) -> dict[str, Any]:
-    async with house.db.begin() as session:
-        return await sending.send(session, house, await _operator(session, house), key, number)
+async def send(program: Program, key: str, number: int) -> dict[str, Any]:
+    async with program.house.db.begin() as session:
+        return await sending.send(session, program.house, await _actor(session, program, Action.SEND), key, number)
 
 
 def describe(bulletin: dict[str, Any]) -> str:

@@ -207,6 +207,31 @@ def test_a_bulletin_from_draft_to_sent(shell: Shell) -> None:
         assert f"{name}: " in wrong
 
 
+def test_two_people_at_the_terminal_approve_what_a_playbook_wants_two_people_for(shell: Shell, tmp_path: Path) -> None:
+    text = (ROOT / "playbooks" / "global-vendor-outage.yaml").read_text(encoding="utf-8")
+    changed = text.replace("slug: global-vendor-outage", "slug: two-people").replace(
+        "  SEV2:\n", "  SEV2:\n    approval: {other_person: true}\n", 1
+    )
+    (tmp_path / "two-people.yaml").write_text(changed, encoding="utf-8")
+    folder = {"MUSTER_PLAYBOOKS_DIR": str(tmp_path)}
+    whose = {
+        role: folder | {"MUSTER_TOKEN": shell.here("tokens", "create", role, "--role", role).fine().strip()}
+        for role in ("commander", "communications_lead", "viewer")
+    }
+    declare = ("declare", "two-people", "--severity", "SEV2", *FACTS, "--json")
+    assert "may not" in shell.here(*declare, settings=whose["viewer"]).refused()
+    assert "MUSTER_TOKEN" in shell.here(*declare, settings=folder | {"MUSTER_TOKEN": "muster_wrong"}).refused()
+    key = json.loads(shell.here(*declare, settings=whose["commander"]).fine())["key"]
+    shell.here("bulletins", "draft", key, settings=whose["commander"]).fine()
+    approve = ("bulletins", "approve", key, "1", "--accept-warnings", "--json")
+    own = shell.here(*approve, settings=whose["commander"]).refused()
+    assert "another person" in own
+    assert "MUSTER_TOKEN" in own
+    approved = json.loads(shell.here(*approve, settings=whose["communications_lead"]).fine())
+    assert approved["state"] == "approved"
+    assert "may not" in shell.here("bulletins", "send", key, "1", settings=whose["viewer"]).refused()
+
+
 def test_a_token_is_printed_alone_and_works(shell: Shell) -> None:
     ended = shell.muster("tokens", "create", "the night desk", "--role", "commander", "--person", "I1")
     token = ended.fine()
