@@ -12,7 +12,7 @@ SETUP = found=; for python in python3 python3.13 python3.12 python3.11; do \
 	then run make again." >&2; exit 1; fi; \
 	"$$found" -I requirements/install.py
 
-.PHONY: help install demo up test fuzz lint types bench screenshots lock clean
+.PHONY: help install demo up test fuzz schema lint types bench screenshots lock clean
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,10 @@ test: ## Set up, then run every test; PYTEST_ARGS="tests/kernel -x" narrows it
 fuzz: ## Try made-up input for some minutes, new every time; FUZZ_EXAMPLES=2000 makes that many for each test
 	@$(SETUP) dev
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(BIN)/pytest -n 3 --dist worksteal -m "fuzz or hypothesis" $(PYTEST_ARGS)
+
+schema: ## Write docs/playbook.schema.json anew, after a change to what a playbook may hold
+	@$(SETUP) dev
+	@$(BIN)/python -m app.playbooks.json_schema > docs/playbook.schema.json
 
 lint: ## Check style, the order of imports and the declared dependencies
 	@$(SETUP) dev

@@ -59,6 +59,3 @@ class Actor:
     def label(self) -> str:
         """How the record names the actor: the account's id, never a name."""
         return f"account:{self.account_id}"
-
-
-SYSTEM_ACTOR = "system"

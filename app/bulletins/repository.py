@@ -90,10 +90,6 @@ async def by_number(session: AsyncSession, incident_id: int, number: int, *, loc
     )
 
 
-async def by_id(session: AsyncSession, bulletin_id: int) -> RowMapping | None:
-    return await row(session, "SELECT * FROM bulletin WHERE id = :id", {"id": bulletin_id})
-
-
 async def of_incident(session: AsyncSession, incident_id: int) -> Sequence[RowMapping]:
     return await rows(session, "SELECT * FROM bulletin WHERE incident_id = :id ORDER BY number", {"id": incident_id})
 

@@ -89,7 +89,7 @@ def board(
 def export(
     key: Key,
     out: Annotated[Path, typer.Option("--out", help="The file to write; - for standard output.")],
-    form: Annotated[str, typer.Option("--format", help="md, json or csv.")] = "md",
+    form: Annotated[str, typer.Option("--format", help="md, json, csv ...: docs/reference.md lists them.")] = "md",
 ) -> None:
     """Write the incident's record to a file."""
     from app.review import service

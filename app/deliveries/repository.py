@@ -56,16 +56,6 @@ async def claim(
     return [(entry["id"], entry["fence"], entry["channel"]) for entry in ordered]
 
 
-async def claimable(session: AsyncSession, *, channels: Sequence[str], now: datetime) -> bool:
-    found = await row(
-        session,
-        """SELECT 1 AS one FROM attempt WHERE state = 'queued' AND not_before <= :now AND channel = ANY(:channels)
-             AND (lease_until IS NULL OR lease_until < clock_timestamp()) LIMIT 1""",
-        {"now": now, "channels": list(channels)},
-    )
-    return found is not None
-
-
 async def mark_handing_over(
     session: AsyncSession,
     claimed: Sequence[tuple[int, int]],

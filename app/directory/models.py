@@ -9,8 +9,6 @@ from sqlmodel import Field, SQLModel
 
 from app.kernel.columns import identity, moment, reference
 
-CONTACT_KINDS = ("mobile", "phone", "email")
-
 
 class Department(SQLModel, table=True):
     """A department, known by the first spelling seen; `key` is that spelling casefolded."""

@@ -121,6 +121,20 @@ async def departments(session: AsyncSession) -> dict[str, int]:
     return {entry["name"]: entry["n"] for entry in found}
 
 
+async def names(session: AsyncSession) -> dict[str, list[str]]:
+    found = await row(
+        session,
+        """SELECT array_agg(DISTINCT d.name) AS departments,
+                  array_remove(array_agg(DISTINCT p.site), NULL) AS sites,
+                  array_remove(array_agg(DISTINCT p.title), NULL) AS titles,
+                  array_remove(array_agg(DISTINCT p.shift), NULL) AS shifts,
+                  array_agg(DISTINCT p.employee_id) AS people
+           FROM person p JOIN department d ON d.id = p.department_id WHERE p.active""",
+    )
+    assert found is not None
+    return {kind: list(there or ()) for kind, there in found.items()}
+
+
 async def countries(session: AsyncSession) -> dict[str, int]:
     found = await rows(
         session,

@@ -206,6 +206,11 @@ async def departments(session: AsyncSession) -> dict[str, int]:
     return await repository.departments(session)
 
 
+async def names(session: AsyncSession) -> dict[str, list[str]]:
+    """What somebody active has: `departments`, `sites`, `titles`, `shifts`, and the ids of `people`, as spelled."""
+    return await repository.names(session)
+
+
 async def countries(session: AsyncSession) -> dict[str, int]:
     """ISO code -> how many numbers of active people, the most first."""
     return await repository.countries(session)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from app.directory.folding import fold
 from app.playbooks.check_facts import fact_problems
 from app.playbooks.check_scripts import MOST_SEGMENTS, script_problems
 from app.playbooks.fields import parse_duration
@@ -49,7 +50,7 @@ def check(source: Source, *, link_length: int = LINK_LENGTH, known: Known | None
         problems += _holding(view)
         problems += script_problems(view, link_length=link_length, sites=sites)
         if known:
-            problems += _directory(view, known)
+            problems += unknown_names(source, known)
     return sorted(dict.fromkeys(problems), key=lambda p: (p.line, p.column, p.severity, p.what))
 
 
@@ -223,7 +224,9 @@ def _holding(view: View) -> Iterator[Problem]:
             yield view.source.problem(f'"{shown(name)}" is not under audiences{hint}', ("holding", name), key=True)
 
 
-def _directory(view: View, known: Known) -> Iterator[Problem]:
+def unknown_names(source: Source, known: Known) -> Iterator[Problem]:
+    """A warning for each name in a playbook that could be loaded which nobody in the directory has."""
+    view = View(source)
     for name in view.mapping("departments"):
         yield from _nobody(view, "department", name, known.departments, ("departments", name), key=True)
     for audience in view.audience_names():
@@ -248,7 +251,7 @@ def _nobody(
     view: View, kind: str, name: str, there: Iterable[str] | None, path: Path, *, key: bool = False
 ) -> Iterator[Problem]:
     known: Sequence[str] = sorted(there or ())
-    if there is None or name.strip() in known:
+    if there is None or fold(name) in {fold(one) for one in known}:
         return
     hint = did_you_mean(name, known) or f"; the directory has {listed(known) or 'none'}"
     yield view.source.problem(f'nobody has the {kind} "{shown(name)}"{hint}', path, key=key, warning=True)

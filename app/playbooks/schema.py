@@ -37,7 +37,6 @@ ApprovalRole = Literal["admin", "commander", "communications_lead"]
 
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
-CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
 SITES: Final = "directory.sites"
 ANYONE: Final = "anyone"
 EVERYONE: Final = "everyone"

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.kernel.errors import NotFound
 from app.kernel.house import House
-from app.playbooks import repository
+from app.playbooks import checks, repository
+from app.playbooks.checks import Known as Known
 from app.playbooks.checks import check
 from app.playbooks.problems import Problem
 from app.playbooks.schema import Playbook
@@ -56,6 +57,12 @@ def files(folder: Path) -> list[Path]:
 def check_files(paths: Iterable[Path], *, link_length: int) -> list[Problem]:
     """All problems of these files."""
     return [problem for path in paths for problem in check(load(path), link_length=link_length)]
+
+
+def unknown_names(paths: Iterable[Path], known: Known) -> list[Problem]:
+    """A playbook that is in order by itself may still address a department that the directory spells otherwise."""
+    sources = [load(path) for path in paths]
+    return [problem for source in sources if source.data is not None for problem in checks.unknown_names(source, known)]
 
 
 async def sync(house: House) -> tuple[Problem, ...]:

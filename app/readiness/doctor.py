@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -156,6 +157,7 @@ async def _content(house: House) -> list[Finding]:
         known = await playbooks.all_current(session)
         countries = await directory.countries(session)
         people = await row(session, "SELECT count(*) AS n FROM person WHERE active")
+        names = {kind: frozenset(there) for kind, there in (await directory.names(session)).items()}
         lost = await directory.unreachable_people(session, channels=house.channels, countries=house.countries)
     found = [Finding("playbook", False, str(problem)) for problem in problems]
     found.append(
@@ -167,6 +169,12 @@ async def _content(house: House) -> list[Finding]:
         found.append(Finding("people", False, "nobody; run: muster people import FILE.csv", True))
         return found
     found.append(Finding("people", True, f"{count} active"))
+    files = playbooks.files(house.playbooks_dir)
+    nobody = await asyncio.to_thread(playbooks.unknown_names, files, playbooks.Known(**names))
+    for _file, group in itertools.groupby(nobody, key=lambda problem: problem.file):
+        first, *others = group
+        more = f" (and {len(others)} more names in this file)" if others else ""
+        found.append(Finding("playbook", None, f"{first}{more}"))
     named = ", ".join(f"{iso} {many}" for iso, many in countries.items()) or "no numbers"
     allowed = "any of these" if house.countries is None else ", ".join(house.countries)
     shut = [iso for iso in countries if house.countries is not None and iso not in house.countries]

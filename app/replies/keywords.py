@@ -1,4 +1,4 @@
-"""The words that people answer with. One row a word; pure. A new keyword is one more row."""
+"""The words that people answer with: one row in ANSWERS for each, and the same in docs/reference.md. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ ANSWERS: dict[str, str] = {
     "cannot": "cannot",
     "can't": "cannot",
 }
-"""What is typed -> the response. Only these, alone or with a reply code; nothing inside a sentence counts."""
+"""What is typed -> the response. Only these, alone or with a reply code; nothing inside a sentence counts.
+
+A row is written as `normal` in parse.py folds it: small letters, no signs but the apostrophe.
+"""
 
 OPT_OUT = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
 OPT_IN = frozenset({"start", "unstop"})
@@ -26,3 +29,5 @@ INFORMATION = frozenset({"info"})
 
 if {word.casefold() for word in RESERVED_WORDS} != OPT_OUT | OPT_IN | ASK_BACK | INFORMATION:
     raise AssertionError("every reserved word has a meaning here")
+if taken := ANSWERS.keys() & (OPT_OUT | OPT_IN | ASK_BACK | INFORMATION):
+    raise AssertionError(f"carriers act on these words themselves, so they can be no answers: {sorted(taken)}")

@@ -45,6 +45,11 @@ def _mark(character: str) -> bool:
     return character != "'" and unicodedata.category(character)[0] in "PSMCZ"
 
 
+for _word in ANSWERS:
+    if _word != normal(_word):
+        raise AssertionError(f"{_word!r} in keywords.py would never be found; write it {normal(_word)!r}")
+
+
 def parse(body: str) -> Answer | CarrierWord | Words:
     """What a text means. Never raises, whatever it holds.
 

@@ -36,7 +36,7 @@ async def review(
     actor: Reader,
     session: SessionDep,
     house: HouseDep,
-    format: Annotated[Text, Query(max_length=20, description="json, md or csv; xlsx and pdf are to come")] = "json",
+    format: Annotated[Text, Query(max_length=20, description=formats.OFFERED)] = "json",
 ) -> Response:
     found = formats.find(format)
     # The record is read in a transaction of its own, frozen at one moment. This one has done its work: holding its

@@ -22,7 +22,6 @@ Does = Literal["digit", "digit_with_code", "text", "report", "worry", "link"]
 
 SOON = (5.0, 240.0)
 LATE = (300.0, 1500.0)
-AFTERWARDS = (15.0, 90.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_documented_as_it_is(name: str) -> None:
     field = Settings.model_fields[name]
-    row = next(
-        line for line in (ROOT / "docs" / "settings.md").read_text().splitlines() if f"`MUSTER_{name.upper()}`" in line
-    )
     assert field.description
+    rows = (ROOT / "docs" / "settings.md").read_text().splitlines()
+    row = next((line for line in rows if f"`MUSTER_{name.upper()}`" in line), None)
+    assert row, f"docs/settings.md has no row for MUSTER_{name.upper()}; add one with its description"
     assert field.description in row
 
 

@@ -14,6 +14,7 @@ from app.access.matrix import MATRIX
 from app.cli import cli
 from app.kernel import errors
 from app.replies import keywords
+from app.review.formats import FORMATS
 from tests.conftest import ROOT
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -35,7 +36,8 @@ ALL = dict(commands())
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_command_is_documented_with_its_options(name: str) -> None:
-    line = next(line for line in COMMANDS.splitlines() if re.match(rf"\| `{name}[` ]", line))
+    line = next((line for line in COMMANDS.splitlines() if re.match(rf"\| `{name}[` ]", line)), None)
+    assert line, f"docs/commands.md has no row for {name}; add one with its help and options"
     for parameter in ALL[name].params:
         if parameter.param_type_name == "option" and parameter.name != "help":
             assert f"`{parameter.opts[0]}`" in line
@@ -54,12 +56,18 @@ def test_every_role_is_documented() -> None:
 
 
 def test_every_reply_word_is_documented() -> None:
-    section = REFERENCE.split("## What people")[1].split("## Errors")[0]
+    # Where this fails: docs/reference.md, "What people answer by SMS".
+    section = REFERENCE.split("## What people")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`.*?) \| ", section, re.MULTILINE)
     typed = {word for row in rows for word in re.findall("`(.+?)`", row)}
     assert typed == {
         *keywords.ANSWERS, *keywords.OPT_OUT, *keywords.OPT_IN, *keywords.ASK_BACK, *keywords.INFORMATION,
     }  # fmt: skip
+
+
+def test_every_export_format_is_documented() -> None:
+    named = set(re.findall(r"(?m)^\| `(\w+)` \|", REFERENCE.split("## Formats of the review")[1].split("##")[0]))
+    assert named == set(FORMATS), "docs/reference.md lists the formats of the review; put the new one there"
 
 
 def test_every_error_type_is_documented() -> None:

@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from app.access.matrix import MATRIX, Action
+from app.review.formats import FORMATS
 from app.web.problems import NOT_JSON
 from tests.api.company import CSV, ROLES
 from tests.api.test_roles import OPEN, SIGNED, TABLE
@@ -69,7 +70,7 @@ LIKELY: dict[str, list[Any]] = {
     "number": [1, 2, 3, 9],
     "person_id": ["S1", "I1", "S4", "L1"],
     "slug": ["global-vendor-outage", "payment-outage"],
-    "format": ["json", "md", "csv", "xlsx"],
+    "format": [*FORMATS, "xlsx"],
     "department": ["Store Operations", "it"],
     "country": ["US", "zz"],
     "cursor": ["MQ", "MA", "OTk5OTk5OTk5OTk5OTk5OTk", "4pi6"],

@@ -46,7 +46,9 @@ def test_a_new_playbook_could_be_sent_as_it_is() -> None:
 def test_every_part_of_a_new_playbook_is_explained_above_it() -> None:
     lines = skeletons.skeleton("power-cut", schema=SERVED).splitlines()
     for key in json_schema()["properties"]:
-        number, line = next((n, line) for n, line in enumerate(lines) if line.removeprefix("# ").startswith(f"{key}:"))
+        found = [(n, line) for n, line in enumerate(lines) if line.removeprefix("# ").startswith(f"{key}:")]
+        assert found, f"app/playbooks/skeleton.yaml shows nothing for {key}; add it, commented out if it is optional"
+        number, line = found[0]
         assert "#" in lines[number - 1] or "#" in line or key in ("slug", "title"), key
 
 

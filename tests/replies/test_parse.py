@@ -35,6 +35,7 @@ TABLE: list[tuple[str, Answer]] = [
     ("1 (K7)", Answer("ok", "K7")), ("1 K7 👍", Answer("ok", "K7")), ("can't k7", Answer("cannot", "K7")),
 ]  # fmt: skip
 
+# No policy, but examples: a word that becomes a keyword moves from here to TABLE.
 NOT_ANSWERS = [
     "", " ", "👍", ":)", "?", "4", "0", "11", "12", "1 2", "1/2", "1.5", "½", "2 of us", "yes in 2 hours",
     "1 hour late", "ok but tills 3 and 4 are down", "not ok", "ok?no", "I need help", "need", "help me",

@@ -17,6 +17,7 @@ from app.kernel.house import House
 from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs, make_app
 from app.review import service
+from app.review.formats import FORMATS
 from app.review.record import Record
 from tests.conftest import SECRET
 from tests.review import story
@@ -58,7 +59,7 @@ async def _tell(url: str, folder: Path) -> Told:
         second = await built()
         await story.finish(teller)
         house = replace(house, zone=teller.house.zone)
-        exports = {name: await service.export(house, teller.key, name) for name in ("json", "md", "csv")}
+        exports = {name: await service.export(house, teller.key, name) for name in FORMATS}
         return Told(url, teller.key, first, second, await built(), exports)
     finally:
         await db.close()

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 
 from app.kernel.errors import Invalid, NotYet
 from app.review import formats, wording
-from app.review.formats import csv_format, markdown
+from app.review.formats import FORMATS, csv_format, markdown
 from app.review.markup import escape, quote, table
 from app.review.record import Record
 from app.review.times import rfc3339
@@ -59,9 +59,9 @@ def test_json_is_exactly_the_record(told: Told) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["json", "md", "csv"])
+@pytest.mark.parametrize("name", FORMATS)
 def test_no_export_shows_anybodys_number_or_address(told: Told, name: str) -> None:
-    said = told.exports[name].decode()
+    said = told.exports[name].decode("utf-8", "replace")
     assert not re.search(r"415.{0,3}555.{0,3}01", said)
     assert not re.search(r"(ana|ben|cleo|finn|gus)@example", said)
 

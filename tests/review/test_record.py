@@ -13,6 +13,7 @@ from app.kernel.clock import ManualClock
 from app.kernel.errors import NotFound
 from app.kernel.house import House
 from app.review import service
+from app.review.formats import FORMATS
 from app.review.record import Moment, Recipient, Record
 from tests.review import story as tale
 from tests.review.conftest import Told
@@ -294,7 +295,7 @@ async def test_an_incident_in_which_nothing_was_sent_has_a_record(
     assert record.summary.seconds_to_first_message is None
     assert record.cadence.bulletins == ()
     assert record.drill
-    for name in ("json", "md", "csv"):
+    for name in FORMATS:
         assert await service.export(story.house, story.key, name)
     document = (await service.export(story.house, story.key, "md")).decode()
     assert "No bulletin was sent." in document

@@ -29,6 +29,9 @@ FORMATS: dict[str, Format] = {entry.NAME: entry for entry in _ALL}
 COMING = ("xlsx", "pdf")
 """Known, and not available in this version."""
 
+OFFERED = f"{', '.join(FORMATS)}; {' and '.join(COMING)} are to come"
+"""What to choose from, for help texts."""
+
 
 def find(name: str) -> Format:
     """The format of that name. Raises NotYet for one that is to come and Invalid for one that is not known."""
@@ -38,6 +41,5 @@ def find(name: str) -> Format:
     if name in COMING:
         raise NotYet(f"The review cannot be exported as {name} in this version; use one of {usable}.")
     raise Invalid(
-        "The review cannot be exported.",
-        [FieldError("format", f"{name[:20]!r} is not a format; use one of {usable} ({', '.join(COMING)} are to come)")],
+        "The review cannot be exported.", [FieldError("format", f"{name[:20]!r} is not a format; use one of {OFFERED}")]
     )
