@@ -15,6 +15,7 @@ from procrastinate import App
 
 from app.channels.port import Providers
 from app.compose import Program, keep_database, make_providers, make_watch, open_program
+from app.deliveries.asking import Asking
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.reconciler import Reconciler
 from app.deliveries.sending import DISPATCH_JOB
@@ -28,6 +29,7 @@ from app.settings import Settings
 log = logging.getLogger("muster.worker")
 
 SWEEP_SECONDS = 0.5
+ASK_SECONDS = 1.0
 BEAT_SECONDS = 5.0
 PROBE_SECONDS = 10.0
 TIDY_SECONDS = 60.0
@@ -50,6 +52,7 @@ class Worker:
         self.dispatcher = Dispatcher(self.house, providers, self.name)
         self.timer = Timer(self.house)
         self.reconciler = Reconciler(self.house, providers)
+        self.asking = Asking(self.house, providers)
         self.lost_texts = LostTexts(self.house, providers)
         self.watch = make_watch(program, providers, self.name)
         self._draining: asyncio.Task[int] | None = None
@@ -63,6 +66,7 @@ class Worker:
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
             asyncio.create_task(self._every(SWEEP_SECONDS, self._time), name="timer"),
             asyncio.create_task(self._every(SWEEP_SECONDS, self._reconcile), name="reconciler"),
+            asyncio.create_task(self._every(ASK_SECONDS, self._ask), name="asking"),
             asyncio.create_task(self._every(BEAT_SECONDS, self._beat), name="beat"),
             asyncio.create_task(self._every(PROBE_SECONDS, self._probe), name="probe"),
             asyncio.create_task(self._every(self._lost_seconds, self._find_lost), name="lost texts"),
@@ -108,6 +112,9 @@ class Worker:
         # Waits for the provider, so it has a loop of its own and never holds the timer up.
         if await leases.hold(self.house.db, "reconciler", self.name, seconds=LEADER_SECONDS * 4):
             await self.reconciler.step()
+
+    async def _ask(self) -> None:
+        await self.asking.step()
 
     @property
     def _lost_seconds(self) -> float:

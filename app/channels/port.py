@@ -105,6 +105,15 @@ class Records(Protocol):
         ...
 
 
+@runtime_checkable
+class Readable(Protocol):
+    """A provider of which one message can be asked for by its id."""
+
+    async def read(self, provider_message_id: str) -> Listed | None:
+        """The message as their records show it; None when they have none such. Raises ProviderDown."""
+        ...
+
+
 @dataclass(frozen=True)
 class Heard:
     """A text that somebody sent to us, as the provider's own records show it. `at` is when the provider had it."""

@@ -209,18 +209,17 @@ class TwilioSms:
             found = await self.client.messages.list_async(to=address, limit=limit)
         except (TwilioException, httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
             raise ProviderDown(type(error).__name__) from error
-        return [
-            Listed(
-                provider_message_id=str(entry.sid),
-                to=str(entry.to),
-                body=str(entry.body or ""),
-                status=str(getattr(entry.status, "value", entry.status)),
-                error_code=int(entry.error_code) if entry.error_code else None,
-                created_at=entry.date_created,
-            )
-            for entry in found
-            if str(entry.direction).startswith("outbound")
-        ]
+        return [_listed(entry) for entry in found if str(entry.direction).startswith("outbound")]
+
+    async def read(self, provider_message_id: str) -> Listed | None:
+        try:
+            return _listed(await self.client.messages(provider_message_id).fetch_async())
+        except TwilioRestException as error:
+            if error.status == 404:
+                return None
+            raise ProviderDown(f"HTTP {error.status}") from error
+        except (TwilioException, httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ProviderDown(type(error).__name__) from error
 
     async def received(self, *, since: datetime) -> Sequence[Heard]:
         try:
@@ -313,6 +312,17 @@ class TwilioSms:
 
     async def close(self) -> None:
         await self.transport.close()
+
+
+def _listed(entry: Any) -> Listed:
+    return Listed(
+        provider_message_id=str(entry.sid),
+        to=str(entry.to),
+        body=str(entry.body or ""),
+        status=str(getattr(entry.status, "value", entry.status)),
+        error_code=int(entry.error_code) if entry.error_code else None,
+        created_at=entry.date_created,
+    )
 
 
 def _inbound(told: str, wanted: str) -> Examined:

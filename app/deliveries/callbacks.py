@@ -11,13 +11,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries import repository, retry
 from app.deliveries.failures import after_failure
-from app.deliveries.states import NOT_DELIVERED, OPEN_TO_PROOF, PROVIDER_STATUSES, Fact, State, settle
+from app.deliveries.states import NOT_DELIVERED, OPEN_TO_PROOF, PROVIDER_STATUSES, WORTH_ASKING, Fact, State, settle
 from app.kernel.db import rows, run
 from app.kernel.house import House
 
@@ -149,7 +150,9 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
     await run(
         session,
         """UPDATE attempt a SET state = r.state, error_code = r.code, reason = r.reason, provider_message_id = r.sid,
-                  accepted_at = coalesce(a.accepted_at, :now), lease_until = NULL, updated_at = :now
+                  accepted_at = coalesce(a.accepted_at, :now), lease_until = NULL, updated_at = :now,
+                  ask_at = CASE WHEN r.state = ANY(:worth_asking)
+                    THEN greatest(a.ask_at, CAST(:ask_at AS timestamptz)) END
            FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:codes AS int[]),
                        CAST(:reasons AS text[]), CAST(:sids AS text[])) AS r (id, state, code, reason, sid)
            WHERE a.id = r.id""",
@@ -163,6 +166,8 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
             ],
             "sids": list(touched.values()),
             "now": now,
+            "worth_asking": list(WORTH_ASKING),
+            "ask_at": now + timedelta(seconds=house.settle_seconds),
         },
     )
     for attempt_id, (state, code) in states.items():

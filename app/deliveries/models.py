@@ -84,6 +84,7 @@ class Attempt(SQLModel, table=True):
 
     No byte of it leaves after `write_by`: so the time of an unknown call is known, whatever became of its worker.
     `begun_at` is set just before a message leaves whose provider keeps no records: without it nothing has left.
+    At `ask_at` the provider is asked how it goes, because no callback has said so; `asked` counts how often it was.
     `priority` 0 goes first. `seq` numbers the attempts of one step (a retry is a new row, with a new token).
     """
 
@@ -98,6 +99,7 @@ class Attempt(SQLModel, table=True):
         Index("ix_attempt_queued", "priority", "not_before", "id", postgresql_where=text("state = 'queued'")),
         Index("ix_attempt_handing_over", "lease_until", postgresql_where=text("state = 'handing_over'")),
         Index("ix_attempt_unknown", "unknown_since", postgresql_where=text("state = 'unknown'")),
+        Index("ix_attempt_ask_at", "ask_at", postgresql_where=text("ask_at IS NOT NULL")),
         Index("ix_attempt_accepted_at", "channel", "accepted_at", postgresql_where=text("accepted_at IS NOT NULL")),
         Index(
             "uq_attempt_provider_message_id", "provider_message_id", unique=True,
@@ -127,6 +129,8 @@ class Attempt(SQLModel, table=True):
     begun_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     accepted_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     unknown_since: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    ask_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    asked: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     updated_at: datetime = Field(sa_column=moment())
 
 

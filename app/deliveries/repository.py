@@ -208,8 +208,12 @@ async def release(session: AsyncSession, held: Sequence[tuple[int, int]]) -> Non
     )
 
 
-async def write_back(session: AsyncSession, results: Sequence[Result], *, now: datetime) -> list[RowMapping]:
+async def write_back(
+    session: AsyncSession, results: Sequence[Result], *, now: datetime, ask_at: datetime
+) -> list[RowMapping]:
     """Records what hand-overs came to, in one statement. Returns (id, delivery_id, state, error_code) of those changed.
+
+    `ask_at`: when the provider is to be asked about those accepted, should no callback come.
 
     A result under an older fence changes nothing, with one exception: that the provider accepted is proof, and an
     attempt that meanwhile became unknown or uncertain takes it.
@@ -236,6 +240,7 @@ async def write_back(session: AsyncSession, results: Sequence[Result], *, now: d
           error_code = CASE WHEN r.kind = 'accepted' THEN a.error_code ELSE r.code END,
           reason = CASE WHEN r.kind = 'accepted' THEN a.reason ELSE r.reason END,
           not_before = coalesce(r.not_before, a.not_before),
+          ask_at = CASE WHEN r.kind = 'accepted' AND a.state IN ({_PROVABLE}) THEN :ask_at ELSE a.ask_at END,
           lease_until = NULL, updated_at = :now
         FROM r
         WHERE a.id = r.id AND (
@@ -252,6 +257,7 @@ async def write_back(session: AsyncSession, results: Sequence[Result], *, now: d
                 "reasons": [result.reason for result in results],
                 "not_before": [result.not_before for result in results],
                 "now": now,
+                "ask_at": ask_at,
             },
         )
     )

@@ -27,7 +27,8 @@ async def record_results(house: House, results: Sequence[Result]) -> None:
     """Writes hand-over results back, and what follows from the definite failures among them."""
     now = house.clock.now()
     async with house.db.begin() as session:
-        changed = await repository.write_back(session, results, now=now)
+        ask_at = now + timedelta(seconds=house.settle_seconds)
+        changed = await repository.write_back(session, results, now=now, ask_at=ask_at)
         for entry in changed:
             if State(entry["state"]) in NOT_DELIVERED:
                 await after_failure(session, house, entry["id"], entry["error_code"], now)

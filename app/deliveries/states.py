@@ -84,6 +84,9 @@ NOT_DELIVERED = frozenset(
 )
 """Definitely not reached by this attempt: the next step is due at once."""
 
+WORTH_ASKING = frozenset({State.ACCEPTED, State.QUEUED_THERE, State.SENDING, State.SENT})
+"""The provider will know more, and a callback that should say so may have been lost: it is asked."""
+
 OPEN_TO_PROOF = frozenset({State.HANDING_OVER, State.UNKNOWN, State.UNCERTAIN})
 """A callback or the provider's list that shows the message moves these on."""
 
