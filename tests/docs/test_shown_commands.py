@@ -51,9 +51,9 @@ STANDS_FOR = {
     "--role ROLE": "--role communications_lead",
     "MUSTER_TOKEN=...": "MUSTER_TOKEN={token}",
 }
-"""What a reader puts in the place of a placeholder, and adds where a table shows a command without its options; from the
-top down. {key} is an incident that is declared before, with one bulletin drafted, {token} an API token; `--fact ...`
-gives every fact of the playbook the value that it has as its example."""
+"""What a reader puts in the place of a placeholder, and adds where a table shows a command without its options;
+from the top down. {key} is an incident that is declared before, with one bulletin drafted, {token} an API token;
+`--fact ...` gives every fact of the playbook the value that it has as its example."""
 
 READERS_FILES = ("people.csv", "my-plan.yaml")
 """What a reader brings along."""
