@@ -232,6 +232,13 @@ def test_two_people_at_the_terminal_approve_what_a_playbook_wants_two_people_for
     assert "may not" in shell.here("bulletins", "send", key, "1", settings=whose["viewer"]).refused()
 
 
+def test_a_fact_of_several_choices_may_be_given_once_for_each(shell: Shell) -> None:
+    facts = ("--fact", "what_works=cash", "--fact", "charged_twice=none seen", "--fact", f"next_update={LATER}")
+    each = ("--fact", "what_fails=contactless", "--fact", "what_fails=refunds", "--fact", "what_fails=")
+    out = shell.here("declare", "payment-outage", "--severity", "SEV3", *facts, *each, "--json").fine()
+    assert json.loads(out)["facts"]["what_fails"] == ["contactless", "refunds"]
+
+
 def test_a_token_is_printed_alone_and_works(shell: Shell) -> None:
     ended = shell.muster("tokens", "create", "the night desk", "--role", "commander", "--person", "I1")
     token = ended.fine()
