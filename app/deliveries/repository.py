@@ -69,7 +69,7 @@ async def mark_handing_over(
     await run(
         session,
         """SELECT 1 FROM delivery WHERE id IN (SELECT delivery_id FROM attempt WHERE id = ANY(:ids))
-           ORDER BY id FOR UPDATE""",
+           ORDER BY id FOR NO KEY UPDATE""",
         {"ids": [entry[0] for entry in claimed]},
     )
     marked = await rows(
