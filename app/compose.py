@@ -65,6 +65,9 @@ def make_house(settings: Settings, db: Database, jobs: Jobs, *, clock: Clock | N
         time_scale=settings.time_scale,
         settle_seconds=settings.settle_seconds,
         zone=ZoneInfo(settings.time_zone),
+        sms_a_second=settings.sms_per_second,
+        sms_a_day=settings.sms_per_day,
+        confirm_above=settings.confirm_above,
     )
 
 
