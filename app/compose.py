@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from procrastinate import App
 
-from app.channels import registry
 from app.channels.port import Providers
 from app.kernel.clock import Clock, DatabaseClock
 from app.kernel.db import Database
@@ -72,6 +71,8 @@ def make_house(settings: Settings, db: Database, jobs: Jobs, *, clock: Clock | N
 
 
 def make_providers(settings: Settings) -> Providers:
+    from app.channels import registry  # heavy, and most commands hand nothing over
+
     return registry.build(settings.twilio, settings.smtp)
 
 

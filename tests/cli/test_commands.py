@@ -266,13 +266,13 @@ def test_the_token_and_the_link_open_the_running_program(shell: Shell) -> None:
             until_answered(api)
             assert api.get("/api/v1/incidents").status_code == 200
             assert api.get("/readyz").status_code == 503  # no worker, so a send would not go out
-        with httpx2.Client(base_url=shell.base_url, trust_env=False, timeout=30) as browser:
+        with httpx2.Client(verify=False, base_url=shell.base_url, trust_env=False, timeout=30) as browser:
             page = browser.get(link.out.strip())
             assert page.status_code == 200
             pressed = browser.post(link.out.strip())
             assert pressed.status_code == 303
             assert browser.get("/", headers={"Accept": "text/html"}).status_code == 200
-        with httpx2.Client(base_url=shell.base_url, trust_env=False, timeout=30) as second:
+        with httpx2.Client(verify=False, base_url=shell.base_url, trust_env=False, timeout=30) as second:
             assert second.post(link.out.strip()).status_code == 401
     finally:
         web.terminate()
