@@ -58,7 +58,8 @@ FILTERS = {
 
 RESPONSES = {"ok": "OK", "need_help": "needs help", "cannot": "cannot do their part"}
 VIAS = {
-    "sms": "by text", "page": "on the staff page", "voice": "in our call", "in_person": "in person", "phone": "by phone",
+    "sms": "by text", "page": "on the staff page", "voice": "in our call", "in_person": "in person",
+    "phone": "by phone",
 }  # fmt: skip
 
 STATUSES = {

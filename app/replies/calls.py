@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries.responses import Act
@@ -66,7 +65,7 @@ async def pressed(
     return spoken.noted(message, response, turn, changed=before not in (None, response))
 
 
-async def _call(session: AsyncSession, attempt_id: int) -> Mapping[str, Any]:
+async def _call(session: AsyncSession, attempt_id: int) -> RowMapping:
     found = await repository.call(session, attempt_id, answered_by=ANSWERED_BY)
     if found is None:
         raise NotFound("This callback address is not one of ours.")
@@ -82,7 +81,7 @@ async def _keep(
     )
 
 
-async def _message(session: AsyncSession, call: Mapping[str, Any]) -> Message:
+async def _message(session: AsyncSession, call: RowMapping) -> Message:
     """The words as they were sent. What a translation leaves out is in the playbook's own language."""
     playbook = (await playbooks.revision(session, call["revision_id"])).playbook
     language = playbook.language
@@ -97,7 +96,7 @@ def _sayable(text: str) -> str:
     return " ".join(UNSPEAKABLE.sub(" ", text).split())
 
 
-def _no_longer(call: Mapping[str, Any], message: Message) -> Turn | None:
+def _no_longer(call: RowMapping, message: Message) -> Turn | None:
     """What is said instead of a message that is not to be answered any more; None for one that is."""
     if not call["active"]:
         return spoken.nobody_here(drill=call["drill"])

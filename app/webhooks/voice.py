@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 from xml.sax.saxutils import escape, quoteattr
 
 from fastapi import APIRouter, Query, Request
@@ -38,7 +38,7 @@ MOST_CHARACTERS = 4000
 """`<Say>` takes 4096 characters."""
 
 _WORD = re.compile(r"[a-z_]{1,40}")
-TWIML = {200: {"description": "TwiML", "content": {"text/xml": {}}}}
+TWIML: dict[int | str, dict[str, Any]] = {200: {"description": "TwiML", "content": {"text/xml": {}}}}
 _TURN = Query(ge=0, le=MOST_TURNS + 1, description="Which turn of the conversation this is.")
 AtTurn = Annotated[int, _TURN]
 

@@ -353,7 +353,7 @@ async def desk(
         playbooks.forget_folder(house.playbooks_dir)
         await playbooks.sync(house)
         providers = registry.build(
-            TwilioConfig(ACCOUNT, AUTH_TOKEN, SENDER, simulator.url),
+            TwilioConfig(ACCOUNT, AUTH_TOKEN, SENDER, simulator.url, SENDER if "voice" in channels else None),
             SmtpConfig("127.0.0.1", simulator.smtp_port, False, None, None, "muster@example.org", None),
         )
         opened.push_async_callback(providers.close)
