@@ -189,7 +189,10 @@ async def stack(
         await playbooks.sync(house)
         providers = registry.build(
             TwilioConfig(
-                ACCOUNT, AUTH_TOKEN, SENDER, f"http://127.0.0.1:{simulator.http_port}",
+                ACCOUNT,
+                AUTH_TOKEN,
+                SENDER,
+                f"http://127.0.0.1:{simulator.http_port}",
                 SENDER if "voice" in channels else None,
             ),
             SmtpConfig("127.0.0.1", simulator.smtp_port, False, None, None, "muster@example.org", None),
