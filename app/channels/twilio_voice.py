@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from twilio.base.exceptions import TwilioRestException
-
 from app.channels.port import (
     Capabilities,
     Examined,
@@ -91,12 +89,8 @@ class TwilioVoice:
                 return {"sender": Examined(False, f"the number cannot call; name one that can in {SETTING}")}
             # A number of somebody else's that was shown to be theirs may be called from too.
             others = await self.client.outgoing_caller_ids.list_async(phone_number=self.sender, limit=20)
-        except TwilioRestException as error:
-            if error.status == 404:
-                return {"sender": Examined(False, f"the account has no such number to call from; check {SETTING}")}
-            return {}  # `check` says what is wrong
         except UNREADABLE:
-            return {}
+            return {}  # `check` says what is wrong
         if any(str(entry.phone_number) == self.sender for entry in others):
             return {"sender": Examined(True, "the account may call from this number, a verified caller ID")}
         return {"sender": Examined(False, f"the account does not own the number to call from; set {SETTING} to one")}
