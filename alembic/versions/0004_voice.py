@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("pressed_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["attempt_id"], ["attempt.id"], name=op.f("fk_keypress_attempt_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_keypress")),
-        sa.UniqueConstraint("call_sid", "turn", name=op.f("uq_keypress_call_sid")),
+        sa.UniqueConstraint("call_sid", "turn", name=op.f("uq_keypress_call_sid_turn")),
     )
     op.create_index(op.f("ix_keypress_attempt_id"), "keypress", ["attempt_id"], unique=False)
     # Only ever wider than before, so no row has to be looked at: the version that still runs beside this one goes on.

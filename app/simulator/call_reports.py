@@ -61,8 +61,10 @@ class Reports:
 
     async def _post(self, call: Call, index: int) -> None:
         assert call.callback is not None
-        waited = 0.0
+        waited, outcome = 0.0, "gave_up"
         for tries in range(1000):
+            if not self._known(call):
+                return
             async with self._few:
                 outcome = await self.outside.deliver(call.callback, self.params(call, index), f"{call.sid}-{index}")
             if outcome != "again":
@@ -76,8 +78,11 @@ class Reports:
         self._done(call, index, outcome)
 
     def _done(self, call: Call, index: int, how: str) -> None:
-        if index not in call.receipts and self.world.calls.by_sid.get(call.sid) is call:
+        if index not in call.receipts and self._known(call):
             self.world.record({"e": "call_rc", "sid": call.sid, "i": index, "r": how})
+
+    def _known(self, call: Call) -> bool:
+        return self.world.calls.by_sid.get(call.sid) is call
 
     def params(self, call: Call, index: int) -> dict[str, str]:
         """The form of one report."""

@@ -54,6 +54,7 @@ def test_the_shares_add_up_to_everybody() -> None:
     assert sum(fate.weight for fate in FATES) == 1000
     assert sum(fate.weight for fate in MAIL_FATES) == 1000
     assert sum(fate.weight for fate in CALL_FATES) == 1000
-    assert len({fate.digits for fate in (*FATES, *CALL_FATES)}) == len(FATES) + len(CALL_FATES)
+    digits = [fate.digits for fate in FATES] + [fate.digits for fate in CALL_FATES]
+    assert len(set(digits)) == len(digits)
     assert mail_fate_of("Bounce+7@example.com", auto=False, seed=1).key == "bounce"
     assert mail_fate_of("e00001@example.com", auto=False, seed=1).key == "silent"
