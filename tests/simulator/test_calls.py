@@ -131,7 +131,7 @@ async def test_the_resource_and_the_list_show_no_words(stand: Stand) -> None:
     assert "voice" not in raw
     for status, ends in (("canceled", "canceled"), ("completed", "canceled")):
         sid = one if status == "canceled" else other
-        stopped = await asyncio.to_thread(lambda sid=sid, status=status: calls(sid).update(status=status))
+        stopped = await asyncio.to_thread(calls(sid).update, status=status)
         assert stopped.status == ends
     with pytest.raises(TwilioRestException) as refused:
         await asyncio.to_thread(lambda: calls(one).update(status="completed"))
