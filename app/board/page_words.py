@@ -34,6 +34,15 @@ STATES = {
     State.EXPIRED: "waited too long",
 }
 
+CALL_STATES = {
+    State.QUEUED_THERE: "waiting to be dialled",
+    State.SENDING: "ringing",
+    State.SENT: "picked up",
+    State.DELIVERED: "picked up",
+    State.UNDELIVERED: "reached nobody",
+}
+"""What is said otherwise of a call."""
+
 FILTERS = {
     "open": ("Has not answered", ("waiting", "pending", "uncertain", "unreachable")),
     "unreachable": ("Cannot be reached", ("unreachable",)),
@@ -48,7 +57,10 @@ FILTERS = {
 """What the list of people can be narrowed to: words for the choice, and the statuses it means (none: every one)."""
 
 RESPONSES = {"ok": "OK", "need_help": "needs help", "cannot": "cannot do their part"}
-VIAS = {"sms": "by text", "page": "on the staff page", "in_person": "in person", "phone": "by phone"}
+VIAS = {
+    "sms": "by text", "page": "on the staff page", "voice": "in our call", "in_person": "in person",
+    "phone": "by phone",
+}  # fmt: skip
 
 STATUSES = {
     "declared": "Declared",
@@ -77,7 +89,8 @@ def tried(attempt: Mapping[str, Any]) -> tuple[str, bool]:
     """(one attempt in words, whether it definitely failed)."""
     state = State(attempt["state"])
     failed = state in NOT_DELIVERED
-    said = f"{CHANNELS.get(attempt['channel'], attempt['channel'])} {STATES[state]}"
+    words = STATES | CALL_STATES if attempt["channel"] == "voice" else STATES
+    said = f"{CHANNELS.get(attempt['channel'], attempt['channel'])} {words[state]}"
     if attempt["reason"] and state is not State.ABSENT:
         said += f": {_why(attempt)}"
     return said, failed

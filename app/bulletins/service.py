@@ -216,11 +216,12 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
     """The bulletin as the API shows it: what will be seen, by whom, and what speaks against it."""
     playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
     if bulletin["sent_at"] is None:
+        steps = [channel for channel, _ in ladder(playbook, incident["severity"])]
         counts, unreachable = await repository.expected_recipients(
             session,
             members=members(playbook, bulletin, told=await repository.anybody_told(session, bulletin["incident_id"])),
-            ladder=[channel for channel, _ in ladder(playbook, incident["severity"])],
-            channels=house.channels,
+            ladder=steps,
+            channels=[channel for channel in house.channels if channel in steps],
             countries=house.countries,
         )
     else:

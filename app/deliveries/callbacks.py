@@ -18,7 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries import repository, retry
 from app.deliveries.failures import after_failure
-from app.deliveries.states import NOT_DELIVERED, OPEN_TO_PROOF, PROVIDER_STATUSES, WORTH_ASKING, Fact, State, settle
+from app.deliveries.states import (
+    NOT_DELIVERED,
+    OPEN_TO_PROOF,
+    PROVIDER_STATUSES,
+    WORTH_ASKING,
+    Fact,
+    State,
+    decided_by,
+    settle,
+)
 from app.kernel.db import rows, run
 from app.kernel.house import House
 
@@ -147,6 +156,7 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
     ):
         facts[entry["attempt_id"]].append(Fact(entry["status"], entry["error_code"]))
     states = {attempt_id: _state(attempts[attempt_id], facts[attempt_id]) for attempt_id in touched}
+    treatments = {attempt_id: _treatment(facts[attempt_id]) for attempt_id in touched}
     await run(
         session,
         """UPDATE attempt a SET state = r.state, error_code = r.code, reason = r.reason, provider_message_id = r.sid,
@@ -161,7 +171,7 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
             "states": [states[attempt_id][0] for attempt_id in touched],
             "codes": [states[attempt_id][1] for attempt_id in touched],
             "reasons": [
-                retry.treatment(states[attempt_id][1]).reason if states[attempt_id][0] in NOT_DELIVERED else None
+                treatments[attempt_id].reason if states[attempt_id][0] in NOT_DELIVERED else None
                 for attempt_id in touched
             ],
             "sids": list(touched.values()),
@@ -175,7 +185,7 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
         if before["state"] == State.ABSENT:
             log.error("attempt %s: sent after all, though the provider's list did not show it", attempt_id)
         if state in NOT_DELIVERED and (before["state"], before["error_code"]) != (state, code):
-            await after_failure(session, house, attempt_id, code, now)
+            await after_failure(session, house, attempt_id, treatments[attempt_id], now)
     await repository.tell_boards(session, list(touched))
 
 
@@ -187,6 +197,14 @@ def _fits(attempt: RowMapping | None, received: Received, owner: int) -> bool:
         log.error("attempt %s: a callback names another message than the one accepted", received.attempt_id)
         return False
     return True
+
+
+def _treatment(facts: Sequence[Fact]) -> retry.Treatment:
+    """What the decisive fact asks for, if it is a failure."""
+    decisive = decided_by(facts)
+    if decisive is None:
+        return retry.treatment(None)
+    return retry.treatment(decisive.error_code, decisive.status, PROVIDER_STATUSES[decisive.status].reason)
 
 
 def _state(attempt: RowMapping, facts: Sequence[Fact]) -> tuple[State, int | None]:

@@ -102,7 +102,8 @@ async def mark_handing_over(
           WHERE (n.id IS NOT NULL OR (b.state = 'sent' AND m.text IS NOT NULL))
             AND d.cancelled_at IS NULL AND d.response IS NULL AND p.active
             AND i.closed_at IS NULL
-            AND NOT EXISTS (SELECT FROM suppression x WHERE x.address = mine.address AND x.channel = mine.channel)
+            AND NOT EXISTS (SELECT FROM suppression x WHERE x.address = mine.address
+              AND (x.channel = mine.channel OR (mine.channel = 'voice' AND x.reason = 'invalid')))
             AND (mine.channel = 'email' OR CAST(:countries AS text[]) IS NULL OR EXISTS (
               SELECT FROM contact_point c WHERE c.person_id = d.person_id AND c.address = mine.address
                 AND c.country = ANY(CAST(:countries AS text[]))))
@@ -168,7 +169,9 @@ async def _drop_unfit(
           JOIN incident i ON i.id = d.incident_id
           JOIN person p ON p.id = d.person_id
           LEFT JOIN LATERAL (SELECT reason FROM suppression x
-            WHERE x.address = a.address AND x.channel = a.channel LIMIT 1) x ON true
+            WHERE x.address = a.address
+              AND (x.channel = a.channel OR (a.channel = 'voice' AND x.reason = 'invalid'))
+            ORDER BY (x.channel = a.channel) DESC LIMIT 1) x ON true
           WHERE a.state = 'queued'
         ), unfit AS (SELECT * FROM looked_at WHERE reason IS NOT NULL), moved AS (
           UPDATE delivery d SET next_step_at = :now FROM unfit
@@ -280,14 +283,11 @@ async def begin(session: AsyncSession, attempt_id: int, fence: int) -> bool:
     )
 
 
-NOTED_WHEN_BEGUN = ("email",)
-"""Channels whose providers keep no records; what has not begun there when the lease ends has sent nothing."""
-
-
-async def expire_leases(session: AsyncSession, *, now: datetime) -> list[int]:
+async def expire_leases(session: AsyncSession, *, now: datetime, noted: Sequence[str]) -> list[int]:
     """What was being handed over when its worker fell silent is now unknown, and the old worker fenced out.
 
-    A message that is known not to have begun goes back to the queue.
+    A message that is known not to have begun goes back to the queue. `noted`: the channels of which that is noted,
+    because their providers keep no records.
     """
     found = await rows(
         session,
@@ -299,7 +299,7 @@ async def expire_leases(session: AsyncSession, *, now: datetime) -> list[int]:
                   reason = CASE WHEN unsent THEN a.reason ELSE 'the worker fell silent during the hand-over' END,
                   fence = a.fence + 1, lease_until = NULL, updated_at = :now
            FROM silent WHERE a.id = silent.id RETURNING a.id""",
-        {"now": now, "noted": list(NOTED_WHEN_BEGUN)},
+        {"now": now, "noted": list(noted)},
     )
     return [entry["id"] for entry in found]
 

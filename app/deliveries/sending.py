@@ -44,7 +44,7 @@ async def send(session: AsyncSession, house: House, actor: Actor, key: str, numb
         await planning.lock_incident(session, incident["id"])
     total = await planning.plan(
         session, bulletin=bulletin, members=bulletins.members(playbook, bulletin, told=True), steps=steps,
-        channels=house.channels, countries=house.countries,
+        channels=[channel for channel in house.channels if channel in dict(steps)], countries=house.countries,
         now=now,
     )  # fmt: skip
     # That it is over may concern nobody: what was queued before is stopped all the same.

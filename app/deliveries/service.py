@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.port import Listed, Outgoing
-from app.deliveries import repository, responses
+from app.deliveries import repository, responses, retry
 from app.deliveries.callbacks import Received, record_all
 from app.deliveries.failures import after_failure
 from app.deliveries.repository import Result
@@ -31,7 +31,7 @@ async def record_results(house: House, results: Sequence[Result]) -> None:
         changed = await repository.write_back(session, results, now=now, ask_at=ask_at)
         for entry in changed:
             if State(entry["state"]) in NOT_DELIVERED:
-                await after_failure(session, house, entry["id"], entry["error_code"], now)
+                await after_failure(session, house, entry["id"], retry.treatment(entry["error_code"]), now)
         written = {entry["id"] for entry in changed}
         for result in results:
             if result.kind in ("fenced", "later") and result.attempt_id not in written:

@@ -17,6 +17,7 @@ from app.kernel.clock import DatabaseClock
 from app.kernel.db import row
 from app.kernel.house import House
 from app.playbooks import service as playbooks
+from app.playbooks.schema import SEVERITIES
 from app.readiness import service
 
 INBOUND_PATH = "/webhooks/twilio/inbound"
@@ -69,6 +70,7 @@ async def examine(
     worker = ready["checks"]["worker"]
     found.append(Finding("worker", worker["ok"], worker["detail"], not worker["ok"]))
     found += await _content(house)
+    found += await _voice(house)
     if silent:
         found.append(
             Finding("alarms", None, f"nobody hears of Muster's own trouble this way: {', '.join(silent)} not set")
@@ -107,6 +109,26 @@ async def _channels(house: House, providers: Providers) -> list[Finding]:
             detail = f"no provider; people are not tried this way. Set {setting} and the rest"
             found.append(Finding(channel, None, detail))
     return found
+
+
+async def _voice(house: House) -> list[Finding]:
+    """Whether plans count on calls that nobody can make here."""
+    if "voice" in house.channels:
+        return []
+    async with house.db.begin() as session:
+        known = await playbooks.all_current(session)
+    calling = sorted(
+        revision.slug
+        for revision in known
+        if any(step.send == "voice" for severity in SEVERITIES for step in revision.playbook.ladder_for(severity))
+    )
+    if not calling:
+        return []
+    if "sms" in house.channels:
+        what = "a Messaging Service cannot call; set MUSTER_TWILIO_VOICE_SENDER to a number of the account that can"
+    else:
+        what = "no provider; set MUSTER_TWILIO_ACCOUNT_SID and the rest"
+    return [Finding("voice", None, f"{what}. Until then these playbooks go without their call: {', '.join(calling)}")]
 
 
 def _address(base_url: str, *, real: bool) -> Finding:

@@ -27,7 +27,7 @@ from app.review.record import (
 
 DELIVERED_SHARES = (50, 90, 100)
 ANSWERED_SHARES = (50, 90)
-VIAS = ("sms", "page", "in_person", "phone")
+VIAS = ("sms", "page", "voice", "in_person", "phone")
 OVER = ("resolved", "closed")
 """Incident statuses in which no further bulletin is due."""
 
