@@ -24,7 +24,7 @@ from app.channels.port import Kind, Outcome, Outgoing, Provider, Providers
 from app.deliveries import repository, retry, service
 from app.deliveries.repository import LEASE_SECONDS, Result
 from app.kernel.house import House
-from app.notices.rules import together
+from app.notices.rules import together, unanswered
 
 log = logging.getLogger("muster.dispatcher")
 
@@ -230,7 +230,8 @@ class Dispatcher:
         token = self.house.signer.attempt_token(entry["id"])
         callback = f"{self.house.base_url}/webhooks/twilio/status/{token}"
         if entry["lines"] is not None:
-            said = together(entry["lines"])
+            # Who has answered since the notice was made is no longer named.
+            said = unanswered(entry["silent"], entry["title"]) if entry["silent"] else together(entry["lines"])
             if entry["channel"] == "email":
                 mail = render.notice_email(subject=entry["subject"], body=said, link=link, drill=entry["drill"])
                 return Outgoing(entry["id"], token, entry["address"], mail.text, subject=mail.subject, html=mail.html)

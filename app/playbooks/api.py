@@ -11,7 +11,6 @@ from app.directory import service as directory
 from app.kernel.house import House
 from app.playbooks import facts as fact_rules
 from app.playbooks import service
-from app.playbooks.fields import format_duration
 from app.playbooks.json_schema import json_schema
 from app.playbooks.schema import SITES, Playbook
 from app.playbooks.service import Revision
@@ -84,7 +83,8 @@ async def playbook(slug: Text, actor: Reader, session: SessionDep, house: HouseD
         "audiences": whole["audiences"],
         "severities": whole["severities"],
         "waterline": whole["waterline"],
-        "ladder": [{"send": step.send, "after": format_duration(step.after)} for step in content.ladder],
+        "ladder": whole["ladder"],
+        "quiet_hours": whole.get("quiet_hours"),
         "holding": whole["holding"],
         "department_tasks": whole["departments"],
     }
