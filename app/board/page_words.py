@@ -171,7 +171,9 @@ def _escalated(data: Mapping[str, Any], _who: str) -> str:
         one = f"The {whom} was told" if told == 1 and whom == "commander" else f"{_many(told, whom)} told"
         parts.append(f"{one} that {people(data['people'])} {'has' if data['people'] == 1 else 'have'} {about}")
     if data["untold"]:
-        parts.append(f"No {whom} to tell about {people(data['untold'])}{'' if parts else f', {about}'}: the next in line")
+        parts.append(
+            f"No {whom} to tell about {people(data['untold'])}{'' if parts else f', {about}'}: the next in line"
+        )
     return ". ".join(parts)
 
 

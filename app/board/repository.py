@@ -84,7 +84,8 @@ async def recipients(
         f"""
         WITH each_one AS (
           SELECT d.id, d.response, d.responded_via, d.responded_at, d.next_rung, d.next_step_at, d.next_tell_rung,
-                 d.next_tell_at, d.unreachable_reason, d.cancel_reason, d.audience, d.bulletin_id, p.employee_id, p.name, p.title, p.site, p.active,
+                 d.next_tell_at, d.unreachable_reason, d.cancel_reason, d.audience, d.bulletin_id,
+                 p.employee_id, p.name, p.title, p.site, p.active,
                  dep.name AS department, dep.key AS department_key, {STATUS} AS status
           FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
           JOIN incident i ON i.id = d.incident_id

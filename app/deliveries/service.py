@@ -116,7 +116,8 @@ async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
                     THEN coalesce(d.cancel_reason, 'the incident is closed') ELSE d.cancel_reason END
            FROM delivery again LEFT JOIN bulletin b ON b.id = again.bulletin_id, incident i, person p
            WHERE (d.next_step_at <= :now OR d.next_tell_at <= :now) AND again.id = d.id
-             AND i.id = d.incident_id AND p.id = d.person_id AND (coalesce(b.state <> 'sent', false) OR i.closed_at IS NOT NULL OR NOT p.active) RETURNING d.id""",
+             AND i.id = d.incident_id AND p.id = d.person_id
+             AND (coalesce(b.state <> 'sent', false) OR i.closed_at IS NOT NULL OR NOT p.active) RETURNING d.id""",
         {"now": now},
     )
     return len(ended)

@@ -118,7 +118,7 @@ async def _record(
         await notify(session, BOARD_CHANNEL, str(bulletin_id))
         if heard or untold:
             await timeline.note(
-                session, key=entries[0]["key"], at=now, actor="system", kind="escalated",
+                session, key=entries[0]["key"], at=now, actor="system", kind=timeline.ESCALATED,
                 data={
                     "bulletin": entries[0]["number"], "tell": tell, "people": heard, "untold": untold,
                     "told": [{"id": person, "about": many} for person, many in sorted(people.items())],
