@@ -313,11 +313,11 @@ class _Document:
 def _escalated(found: Escalations) -> str:
     """Whether others were told of the silent, and what came of it."""
     if not found.people:
-        return "Others were told of nobody's silence."
+        return "Told that somebody had not answered: nobody."
     steps = ", ".join(f"{words(step)} {number:,}" for step, number in found.by_step.items() if number)
     return (
-        f"Others were told of the silence of {people(found.people)} ({steps}), {people(found.told)} in all; "
-        f"{found.answered:,} of the silent answered after all."
+        f"Told that {people(found.people)} had not answered ({steps}): {people(found.told)}. "
+        f"Of the silent, {found.answered:,} answered after all."
     )
 
 
