@@ -128,9 +128,7 @@ async def test_what_ends_the_asking_ends_the_telling(the_desk: Desk, at_the_desk
     assert nobody.id not in {entry[0] for entry in silent}
 
 
-async def test_whom_nothing_reaches_is_told_of_at_once_and_stays_unreachable(
-    the_desk: Desk, at_the_desk: Crew
-) -> None:
+async def test_whom_nothing_reaches_is_told_of_at_once_and_stays_unreachable(the_desk: Desk, at_the_desk: Crew) -> None:
     manager = await a_manager(at_the_desk)
     nothing = a_person(manager=manager.id, mobile="", email="")
     refused = a_person("0001", manager=manager.id, email="")

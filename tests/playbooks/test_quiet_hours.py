@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_time_that_is_left_out_ends_after_the_gap() -> None:
 def test_windows_never_overlap_and_cover_every_quiet_moment_of_a_year() -> None:
     since = at("2026-01-01T00:00")
     found = list(windows(NIGHT, BERLIN, since, since + timedelta(days=365)))
-    assert all(before[1] <= after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(found))
     moment = since
     while moment < since + timedelta(days=365):
         local = moment.astimezone(BERLIN)
@@ -71,7 +72,9 @@ def test_windows_never_overlap_and_cover_every_quiet_moment_of_a_year() -> None:
         moment += timedelta(hours=5, minutes=17)
 
 
-@pytest.mark.parametrize("name", ["", None, "  ", "Nowhere/Atall", "../../etc/passwd", "Europe", "x" * 5000, "a\0b", "+02:00"])
+@pytest.mark.parametrize(
+    "name", ["", None, "  ", "Nowhere/Atall", "../../etc/passwd", "Europe", "x" * 5000, "a\0b", "+02:00"]
+)
 def test_a_zone_that_does_not_exist_is_the_installations(name: str | None) -> None:
     assert zone_of(name, BERLIN) is BERLIN
 
