@@ -14,7 +14,19 @@ branch_labels = None
 depends_on = None
 
 
+RIGHTS = """
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'muster_app') THEN
+    REVOKE UPDATE, DELETE ON escalation, quiet_window FROM muster_app;
+  END IF;
+END $$;
+"""
+
+
 def upgrade() -> None:
+    # Attempts before deliveries, as everybody does who changes both.
+    op.add_column("attempt", sa.Column("held_until", sa.DateTime(timezone=True), nullable=True))
     op.alter_column("ladder_step", "channel", existing_type=sqlmodel.sql.sqltypes.AutoString(), nullable=True)
     op.add_column("ladder_step", sa.Column("tell", sqlmodel.sql.sqltypes.AutoString(), nullable=True))
     op.create_check_constraint(
@@ -30,7 +42,6 @@ def upgrade() -> None:
         "ix_delivery_next_tell_at", "delivery", ["next_tell_at"], unique=False,
         postgresql_where=sa.text("next_tell_at IS NOT NULL"),
     )  # fmt: skip
-    op.add_column("attempt", sa.Column("held_until", sa.DateTime(timezone=True), nullable=True))
     op.create_table(
         "quiet_window",
         sa.Column("bulletin_id", sa.BigInteger(), nullable=False),
@@ -58,6 +69,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("delivery_id", "person_id", name=op.f("uq_escalation_delivery_id_person_id")),
     )
     op.create_index("ix_escalation_notice_id", "escalation", ["notice_id"], unique=False)
+    op.execute(RIGHTS)
 
 
 def downgrade() -> None:

@@ -18,7 +18,9 @@ _TARGET = """
 _BOARD = f"""
   mine AS MATERIALIZED (SELECT d.* FROM delivery d WHERE d.bulletin_id = (SELECT id FROM target)),
   tried AS MATERIALIZED (
-    SELECT a.delivery_id, a.channel, a.state, a.not_before, a.held_until
+    SELECT a.delivery_id, a.channel, a.state, mine.person_id,
+           CASE WHEN a.state = 'queued' AND a.held_until = a.not_before AND mine.response IS NULL
+             AND mine.cancelled_at IS NULL THEN a.held_until END AS waits_until
     FROM attempt a JOIN mine ON mine.id = a.delivery_id
   ),
   s AS ({ATTEMPT_SUMMARY.replace("FROM attempt a", "FROM tried a")} GROUP BY a.delivery_id),
@@ -29,22 +31,25 @@ _BOARD = f"""
   ),
   departments AS (SELECT department, status, count(*) AS people FROM each_one GROUP BY 1, 2),
   channels AS (SELECT channel, state, count(*) AS attempts FROM tried GROUP BY 1, 2),
-  trying AS (
-    SELECT mine.* FROM mine JOIN person p ON p.id = mine.person_id AND p.active
-    JOIN incident i ON i.id = mine.incident_id AND i.closed_at IS NULL
-    WHERE mine.response IS NULL AND mine.cancelled_at IS NULL AND (SELECT state FROM target) = 'sent'
+  running AS (
+    SELECT target.id FROM target JOIN incident i ON i.id = target.incident_id
+    WHERE target.state = 'sent' AND i.closed_at IS NULL
   ),
   coming AS (
-    SELECT l.channel AS step, t.next_step_at AS at FROM trying t
-    JOIN ladder_step l ON l.bulletin_id = t.bulletin_id AND l.rung = t.next_rung
+    SELECT l.channel AS step, m.next_step_at AS at FROM mine m JOIN person p ON p.id = m.person_id AND p.active
+    JOIN ladder_step l ON l.bulletin_id = m.bulletin_id AND l.rung = m.next_rung
+    WHERE m.response IS NULL AND m.cancelled_at IS NULL
     UNION ALL
-    SELECT 'tell ' || l.tell, t.next_tell_at FROM trying t
-    JOIN ladder_step l ON l.bulletin_id = t.bulletin_id AND l.rung = t.next_tell_rung
+    SELECT 'tell ' || l.tell, m.next_tell_at FROM mine m JOIN person p ON p.id = m.person_id AND p.active
+    JOIN ladder_step l ON l.bulletin_id = m.bulletin_id AND l.rung = m.next_tell_rung
+    WHERE m.response IS NULL AND m.cancelled_at IS NULL
     UNION ALL
-    SELECT a.channel, a.not_before FROM tried a JOIN trying t ON t.id = a.delivery_id
-    WHERE a.state = 'queued' AND a.held_until = a.not_before
+    SELECT a.channel, a.waits_until FROM tried a JOIN person p ON p.id = a.person_id AND p.active
+    WHERE a.waits_until IS NOT NULL
   ),
-  steps AS (SELECT step, min(at) AS at, count(*) AS people FROM coming GROUP BY step)
+  steps AS (
+    SELECT step, min(at) AS at, count(*) AS people FROM coming WHERE EXISTS (SELECT FROM running) GROUP BY step
+  )
   SELECT target.*, clock_timestamp() AS as_of,
          (SELECT coalesce(jsonb_agg(to_jsonb(departments)), '[]') FROM departments) AS departments,
          (SELECT coalesce(jsonb_agg(to_jsonb(channels)), '[]') FROM channels) AS channels,

@@ -232,20 +232,6 @@ async def woken_by_zone(
     )
 
 
-async def held(session: AsyncSession, bulletin_id: int) -> Sequence[RowMapping]:
-    """(held_until, people): whose text or call of a sent bulletin still waits for the end of their quiet hours."""
-    return await rows(
-        session,
-        """SELECT min(a.held_until) AS held_until, count(*) AS people FROM (
-             SELECT min(a.held_until) AS held_until FROM attempt a JOIN delivery d ON d.id = a.delivery_id
-             WHERE d.bulletin_id = :id AND a.state = 'queued' AND a.held_until = a.not_before
-               AND d.response IS NULL AND d.cancelled_at IS NULL
-             GROUP BY a.delivery_id) a
-           GROUP BY a.held_until ORDER BY 1""",
-        {"id": bulletin_id},
-    )
-
-
 async def told_recipients(session: AsyncSession, bulletin_id: int) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
     """The same for a sent bulletin, from its deliveries."""
     counts = await rows(

@@ -222,6 +222,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
     playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
     problems = list(bulletin["problems"])
     notes: list[checks.Finding] = []
+    waiting: list[tuple[datetime, int]] = []  # once it is sent, the board says what waits
     if bulletin["sent_at"] is None:
         meant = members(playbook, bulletin, told=await repository.anybody_told(session, bulletin["incident_id"]))
         tried = playbook.channels_for(incident["severity"])
@@ -236,7 +237,6 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
                 problems.append(finding.as_dict())
     else:
         counts, unreachable = await repository.told_recipients(session, bulletin["id"])
-        waiting = [(e["held_until"], e["people"]) for e in await repository.held(session, bulletin["id"])]
     recipients = _recipients(counts, unreachable) | {
         "quiet": [{"until": iso(until), "people": people} for until, people in waiting]
     }

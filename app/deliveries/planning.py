@@ -152,6 +152,11 @@ async def plan(
           SELECT step.id, rung, 0, channel, address, 'queued', 5, coalesce(held.until, :now), held.until,
                  0, 0, :now, :now
           FROM step {_HELD if quiet else _NOT_HELD} WHERE place = 1
+        ), untried AS (
+          -- Whom no channel reaches, somebody else has to tell, and at once.
+          UPDATE delivery SET next_tell_at = :now
+          FROM d LEFT JOIN step ON step.id = d.id
+          WHERE step.id IS NULL AND delivery.id = d.id AND delivery.next_tell_rung IS NOT NULL
         )
         UPDATE delivery SET next_rung = step.rung,
                next_step_at = CAST(:now AS timestamptz) + make_interval(secs => step.after_seconds)
@@ -169,8 +174,6 @@ async def plan(
         """,
         routes | {"bulletin": bulletin_id},
     )
-    if telling_steps:
-        await telling.at_once_where_nothing_is_tried(session, bulletin_id, now=now)
     return total
 
 
@@ -269,8 +272,7 @@ async def take_due_steps(
           LEFT JOIN LATERAL (
             SELECT min(f.after_seconds) AS after_seconds FROM attempt a
             JOIN ladder_step f ON f.bulletin_id = step.bulletin_id AND f.rung = a.rung
-            WHERE a.delivery_id = step.id AND a.state = 'queued' AND a.held_until > :now) first
-            ON q.ends_at IS NOT NULL
+            WHERE q.ends_at IS NOT NULL AND a.delivery_id = step.id AND a.held_until > :now) first ON true
           WHERE step.place = 1
         ), made AS (
           INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, not_before, held_until,

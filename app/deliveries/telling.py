@@ -28,17 +28,6 @@ SILENT = """
 """(notice_id, name) of the people whom a notice is about and who have not answered yet."""
 
 
-async def at_once_where_nothing_is_tried(session: AsyncSession, bulletin_id: int, *, now: datetime) -> None:
-    """At the send: whom no channel reaches, somebody else has to tell."""
-    await run(
-        session,
-        """UPDATE delivery d SET next_tell_at = :now
-           WHERE d.bulletin_id = :bulletin AND d.next_tell_at > :now
-             AND NOT EXISTS (SELECT FROM attempt a WHERE a.delivery_id = d.id)""",
-        {"bulletin": bulletin_id, "now": now},
-    )
-
-
 async def hasten(session: AsyncSession, delivery_ids: Sequence[int], *, now: datetime) -> None:
     """Of these deliveries, where no way is left: whoever is told next of that person is told now. Safe to repeat.
 

@@ -48,13 +48,17 @@ async def tell_due(session: AsyncSession, house: House, *, limit: int) -> int:
     wanted = rules.wanted(due, candidates, know)
     quiet = await _quiet_hours(session, found)
 
+    hours: defaultdict[int, list[QuietHours | None]] = defaultdict(list)
+    for person, incident in wanted:
+        hours[person].append(quiet[incident])
+
     def not_before(person_id: int, channel: str, moment: datetime) -> datetime:
-        """The same hours for those who are told: the strictest of the incidents that they are told about now."""
+        """Whoever is told sleeps by the same hours, unless an incident that they are told about waits for nobody."""
         if channel not in quiet_rules.WAITING_CHANNELS:
             return moment
-        hours = [quiet[incident] for person, incident in wanted if person == person_id]
-        ends = [end for each in hours if (end := quiet_rules.quiet_until(each, zones[person_id], moment)) is not None]
-        return min(ends) if len(ends) == len(hours) else moment
+        ends = [quiet_rules.quiet_until(each, zones[person_id], moment) for each in hours[person_id]]
+        known = [end for end in ends if end is not None]
+        return min(known) if len(known) == len(ends) else moment
 
     notice_of = await notices.tell_all(
         session, house,

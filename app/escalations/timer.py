@@ -16,7 +16,7 @@ from app.replies import help_requests
 log = logging.getLogger("muster.timer")
 
 AT_A_TIME = 1000
-TOLD_AT_A_TIME = 5000
+TOLD_AT_A_TIME = 2000
 
 
 @dataclass
