@@ -193,6 +193,42 @@ async def expected_recipients(
     return counts, unreachable
 
 
+async def zones(session: AsyncSession, members: tuple[str, dict[str, Any]]) -> Sequence[str]:
+    """Every time zone of those meant, as the directory spells it; '' for none."""
+    chosen, parameters = members
+    found = await rows(
+        session,
+        f"""SELECT DISTINCT coalesce(p.time_zone, '') AS zone FROM ({chosen}) m JOIN person p ON p.id = m.person_id
+            ORDER BY 1""",
+        parameters,
+    )
+    return [entry["zone"] for entry in found]
+
+
+async def woken_by_zone(
+    session: AsyncSession,
+    *, members: tuple[str, dict[str, Any]], ladder: Sequence[str], channels: Sequence[str],
+    countries: Sequence[str] | None, waking: Sequence[str],
+) -> Sequence[RowMapping]:  # fmt: skip
+    """(zone, people): those who would be tried by one of the `waking` channels first."""
+    chosen, parameters = members
+    return await rows(
+        session,
+        f"""
+        WITH m AS ({chosen}), r AS MATERIALIZED ({routes_sql(among="m")}), first AS (
+          SELECT DISTINCT ON (m.person_id) m.person_id, r.channel
+          FROM m JOIN r ON r.person_id = m.person_id
+          JOIN unnest(CAST(:ladder AS text[])) WITH ORDINALITY AS l (channel, rung) ON l.channel = r.channel
+          ORDER BY m.person_id, l.rung
+        )
+        SELECT coalesce(p.time_zone, '') AS zone, count(*) AS people
+        FROM first JOIN person p ON p.id = first.person_id WHERE first.channel = ANY(CAST(:waking AS text[]))
+        GROUP BY 1
+        """,
+        parameters | route_parameters(channels, countries) | {"ladder": list(ladder), "waking": list(waking)},
+    )
+
+
 async def told_recipients(session: AsyncSession, bulletin_id: int) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
     """The same for a sent bulletin, from its deliveries."""
     counts = await rows(

@@ -87,10 +87,10 @@ def _departments(board: Mapping[str, Any]) -> Table:
 def _missing(people: Sequence[Mapping[str, Any]]) -> Table:
     order = {"unreachable": 0, "uncertain": 1, "cannot": 2, "waiting": 3}
     listed = sorted(people, key=lambda entry: (order[entry["status"]], entry["name"]))
-    table = Table("Not answered or not reached", "Department", "", "Next", box=None, pad_edge=False)
+    table = Table("Not answered or not reached", "Department", "", "Next (UTC)", box=None, pad_edge=False)
     for entry in listed[:MOST_PEOPLE]:
         why = entry["reason"] or entry["status"]
-        then = f"{entry['next_step']} at {entry['next_step_at'][11:16]} UTC" if entry["next_step"] else ""
+        then = f"{entry['next_step'].replace('_', ' ')} {entry['next_step_at'][11:16]}" if entry["next_step"] else ""
         table.add_row(Text(entry["name"]), Text(entry["department"]), Text(why), then)
     if len(listed) > MOST_PEOPLE:
         table.add_row(f"and {len(listed) - MOST_PEOPLE} more{' or so' if len(people) == 200 else ''}", "", "", "")

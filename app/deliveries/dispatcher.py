@@ -25,7 +25,7 @@ from app.deliveries import pace, repository, retry, service
 from app.deliveries.repository import LEASE_SECONDS, Result
 from app.deliveries.tempo import Tempo
 from app.kernel.house import House
-from app.notices.rules import together
+from app.notices.rules import together, unanswered
 
 log = logging.getLogger("muster.dispatcher")
 
@@ -231,7 +231,8 @@ class Dispatcher:
                 entry["id"], token, entry["address"], said, callback_url=f"{answer}/status", answer_url=answer
             )
         if entry["lines"] is not None:
-            said = together(entry["lines"])
+            # Who has answered since the notice was made is no longer named.
+            said = unanswered(entry["silent"], entry["title"]) if entry["silent"] else together(entry["lines"])
             if entry["channel"] == "email":
                 mail = render.notice_email(subject=entry["subject"], body=said, link=link, drill=entry["drill"])
                 return Outgoing(entry["id"], token, entry["address"], mail.text, subject=mail.subject, html=mail.html)

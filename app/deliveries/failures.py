@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.deliveries import repository, retry
+from app.deliveries import repository, retry, telling
 from app.deliveries.retry import Treatment
 from app.deliveries.states import State
 from app.directory import service as directory
@@ -37,6 +37,8 @@ async def after_failure(
     # Where a later step was taken already, its successor keeps its own time.
     if (treatment.next_channel or not again) and not await _later_step_taken(session, entry):
         await repository.go_on(session, [entry["delivery_id"]], now=now)
+    else:
+        await telling.hasten(session, [entry["delivery_id"]], now=now)
 
 
 async def _later_step_taken(session: AsyncSession, entry: Mapping[str, Any]) -> bool:

@@ -89,13 +89,13 @@ async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
     """Ends what nothing more may come of; returns how many ladders.
 
     Ladders of deliveries whose incident is closed, whose bulletin is cancelled, or whose person left; and attempts
-    that waited in the queue for longer than their news is worth: their next step is due.
+    that waited in the queue for longer than their news is worth (quiet hours aside): their next step is due.
     """
     # Attempts first, as everybody does who changes both.
     expired = await rows(
         session,
         """WITH late AS (
-             SELECT id FROM attempt WHERE state = 'queued' AND created_at <= :before
+             SELECT id FROM attempt WHERE state = 'queued' AND coalesce(held_until, created_at) <= :before
                AND (lease_until IS NULL OR lease_until < clock_timestamp())
              ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)
            UPDATE attempt a SET state = 'expired', reason = 'it waited too long to be sent', lease_until = NULL,
@@ -109,13 +109,15 @@ async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
         await tell_boards(session, [entry["id"] for entry in expired])
     ended = await rows(
         session,
-        """UPDATE delivery d SET next_rung = NULL, next_step_at = NULL,
-                  cancelled_at = CASE WHEN i.closed_at IS NOT NULL THEN coalesce(d.cancelled_at, :now)
-                    ELSE d.cancelled_at END,
-                  cancel_reason = CASE WHEN i.closed_at IS NOT NULL
+        # Where only telling others was left, nothing of the person's own is stopped: they stay as they are.
+        """UPDATE delivery d SET next_rung = NULL, next_step_at = NULL, next_tell_rung = NULL, next_tell_at = NULL,
+                  cancelled_at = CASE WHEN i.closed_at IS NOT NULL AND d.next_rung IS NOT NULL
+                    THEN coalesce(d.cancelled_at, :now) ELSE d.cancelled_at END,
+                  cancel_reason = CASE WHEN i.closed_at IS NOT NULL AND d.next_rung IS NOT NULL
                     THEN coalesce(d.cancel_reason, 'the incident is closed') ELSE d.cancel_reason END
            FROM delivery again LEFT JOIN bulletin b ON b.id = again.bulletin_id, incident i, person p
-           WHERE d.next_step_at <= :now AND again.id = d.id AND i.id = d.incident_id AND p.id = d.person_id
+           WHERE (d.next_step_at <= :now OR d.next_tell_at <= :now) AND again.id = d.id
+             AND i.id = d.incident_id AND p.id = d.person_id
              AND (coalesce(b.state <> 'sent', false) OR i.closed_at IS NOT NULL OR NOT p.active) RETURNING d.id""",
         {"now": now},
     )

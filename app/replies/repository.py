@@ -251,8 +251,8 @@ async def notice(session: AsyncSession, delivery_id: int) -> RowMapping | None:
     """The notice that a link stands for, with the person who got it; None for the link of a bulletin."""
     return await row(
         session,
-        """SELECT d.id, n.kind, n.lines, n.abouts, n.subject, p.id AS person_id, p.employee_id, p.name, p.active,
-                  i.key, i.title, i.drill, i.simulated, i.closed_at, i.id AS incident_id
+        """SELECT d.id, n.id AS notice_id, n.kind, n.lines, n.abouts, n.subject, p.id AS person_id, p.employee_id,
+                  p.name, p.active, i.key, i.title, i.drill, i.simulated, i.closed_at, i.id AS incident_id
            FROM delivery d JOIN notice n ON n.id = d.notice_id JOIN person p ON p.id = d.person_id
            JOIN incident i ON i.id = d.incident_id WHERE d.id = :id""",
         {"id": delivery_id},

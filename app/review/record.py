@@ -132,6 +132,19 @@ class Fallback:
 
 
 @dataclass(frozen=True)
+class Escalations:
+    """People of whom others were told that they had not answered. `answered`: those who answered after that.
+
+    `by_step` counts them by manager, department_lead and commander; `told` how many people were told.
+    """
+
+    people: int
+    told: int
+    by_step: dict[str, int]
+    answered: int
+
+
+@dataclass(frozen=True)
 class Text:
     """One text as sent, `[code]` and `[link]` for each one's own. `people`: how many people's provider took it."""
 
@@ -178,6 +191,7 @@ class BulletinEntry:
     uncertain: tuple[Person, ...]
     """It is not known whether they got it."""
     fallback: Fallback | None
+    escalations: Escalations | None
 
 
 @dataclass(frozen=True)
@@ -305,6 +319,16 @@ class AttemptEntry:
 
 
 @dataclass(frozen=True)
+class ToldOf:
+    """Somebody was told that this person had not answered. `tell`: manager, department_lead or commander."""
+
+    tell: str
+    person_id: str
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Recipient:
     """One person of one sent bulletin."""
 
@@ -337,6 +361,7 @@ class Recipient:
     seconds_to_answer: float | None
     """From the send to the first answer."""
     answers: tuple[Answer, ...]
+    told: tuple[ToldOf, ...]
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,8 @@ class Person:
     language: str = ""
     active: bool = True
     name: str = ""
+    manager: str = ""
+    time_zone: str = ""
 
 
 def a_person(fate: str = FINE, *, email: str | None = None, **given: Any) -> Person:
@@ -146,10 +148,10 @@ class Crew:
 
     async def hire(self, *people: Person) -> None:
         """Puts them into the directory, or changes them."""
-        lines = ["id,name,department,site,mobile,email,phone,language,active"]
+        lines = ["id,name,department,site,mobile,email,phone,language,active,manager_id,time_zone"]
         lines += [
             ",".join((p.id, p.name or f"Person {p.id}", p.department, self.site, p.mobile, p.email, p.phone,
-                      p.language, str(p.active).lower()))
+                      p.language, str(p.active).lower(), p.manager, p.time_zone))
             for p in people
         ]  # fmt: skip
         report = await self.muster.import_people("\n".join(lines).encode())

@@ -46,6 +46,7 @@ COLUMNS: dict[str, str] = {
     "answers": "how many answers the person gave",
     "late": "yes: one of them came after the end, or after the bulletin was replaced",
     "recorded_by": "who recorded the answer that stands on the person's behalf",
+    "told": "who was told that the person had not answered: manager, department lead or commander, name, time",
 }
 """Every column and what it holds."""
 
@@ -93,6 +94,7 @@ def _person(entry: Recipient) -> list[object]:
         len(entry.answers),
         _yes(any(answer.late for answer in entry.answers)),
         entry.answers[-1].recorded_by if entry.answers else None,
+        "; ".join(f"{words(told.tell)} {told.name} {rfc3339(told.at)}" for told in entry.told),
     ]
 
 
