@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from app.channels.port import (
+    ANSWERED_BY,
     Capabilities,
     Examined,
     Health,
@@ -71,6 +72,7 @@ class TwilioVoice:
                 body="",
                 status=str(getattr(entry.status, "value", entry.status)),
                 created_at=entry.date_created,
+                also=(f"{ANSWERED_BY}{entry.answered_by}",) if entry.answered_by else (),
             )
             for entry in found
             if str(entry.direction).startswith("outbound")

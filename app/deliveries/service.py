@@ -51,7 +51,9 @@ async def _nothing_went_out(session: AsyncSession, result: Result, *, now: datet
 
 async def prove_sent(session: AsyncSession, house: House, attempt_id: int, found: Listed) -> None:
     """The provider's own list shows the message: it counts as the callback that we missed."""
-    await record_all(session, house, [Received(attempt_id, found.provider_message_id, found.status, found.error_code)])
+    sid = found.provider_message_id
+    facts = [Received(attempt_id, sid, found.status, found.error_code)]
+    await record_all(session, house, facts + [Received(attempt_id, sid, status) for status in found.also])
 
 
 async def prove_absent(session: AsyncSession, attempt_id: int, *, now: datetime) -> bool:
