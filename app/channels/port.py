@@ -65,11 +65,15 @@ class Health:
     detail: str
 
 
+ANSWERED_BY = "answered_by_"
+"""Who or what picked up a call is a fact like a status, under this prefix and the provider's own word for it."""
+
+
 @dataclass(frozen=True)
 class Listed:
     """A message as the provider's own records show it. `body` is empty when it was redacted, or never shown.
 
-    `answered_by`: who or what picked up a call, in the provider's own word.
+    `also`: what else they show that is a fact like a status.
     """
 
     provider_message_id: str
@@ -78,7 +82,7 @@ class Listed:
     status: str
     error_code: int | None = None
     created_at: datetime | None = None
-    answered_by: str | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.channels.port import (
+    ANSWERED_BY,
     Capabilities,
     Examined,
     Health,
@@ -103,5 +104,5 @@ def _listed(entry: Any) -> Listed:
         body="",
         status=str(getattr(entry.status, "value", entry.status)),
         created_at=entry.date_created,
-        answered_by=str(entry.answered_by) if entry.answered_by else None,
+        also=(f"{ANSWERED_BY}{entry.answered_by}",) if entry.answered_by else (),
     )

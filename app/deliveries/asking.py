@@ -12,8 +12,8 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.port import ProviderDown, Providers, Readable
-from app.deliveries.callbacks import Received, record_all
-from app.deliveries.states import ANSWERED_BY, WORTH_ASKING
+from app.deliveries.callbacks import Received, record_all, shown
+from app.deliveries.states import WORTH_ASKING
 from app.kernel.db import rows
 from app.kernel.house import House
 
@@ -84,7 +84,4 @@ async def _ask(provider: Readable, entry: RowMapping) -> list[Received]:
     if found is None:
         log.error("attempt %s: the provider does not know the message that it accepted", entry["id"])
         return []
-    told = [Received(entry["id"], found.provider_message_id, found.status, found.error_code)]
-    if found.answered_by:
-        told.append(Received(entry["id"], found.provider_message_id, f"{ANSWERED_BY}{found.answered_by}"))
-    return told
+    return shown(entry["id"], found)

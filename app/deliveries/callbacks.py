@@ -16,6 +16,7 @@ from datetime import timedelta
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.channels.port import Listed
 from app.deliveries import repository, retry
 from app.deliveries.failures import after_failure
 from app.deliveries.states import (
@@ -44,6 +45,13 @@ class Received:
     provider_message_id: str
     status: str
     error_code: int | None = None
+
+
+def shown(attempt_id: int, found: Listed) -> list[Received]:
+    """What the provider's own records show, as the callbacks that would have told it."""
+    sid = found.provider_message_id
+    told = [Received(attempt_id, sid, found.status, found.error_code)]
+    return told + [Received(attempt_id, sid, status) for status in found.also]
 
 
 _Waiting = tuple[Received, "asyncio.Future[None]"]

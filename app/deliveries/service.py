@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.port import Listed, Outgoing
 from app.deliveries import repository, responses, retry
-from app.deliveries.callbacks import Received, record_all
+from app.deliveries.callbacks import record_all, shown
 from app.deliveries.failures import after_failure
 from app.deliveries.repository import Result
 from app.deliveries.states import NOT_DELIVERED, State
@@ -52,7 +52,7 @@ async def _nothing_went_out(session: AsyncSession, result: Result, *, now: datet
 
 async def prove_sent(session: AsyncSession, house: House, attempt_id: int, found: Listed) -> None:
     """The provider's own list shows the message: it counts as the callback that we missed."""
-    await record_all(session, house, [Received(attempt_id, found.provider_message_id, found.status, found.error_code)])
+    await record_all(session, house, shown(attempt_id, found))
 
 
 async def prove_absent(session: AsyncSession, attempt_id: int, *, now: datetime) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.channels.port import ANSWERED_BY
+
 
 class State(StrEnum):
     QUEUED = "queued"
@@ -108,9 +110,6 @@ class ProviderStatus:
     tie: int = 0
     reason: str | None = None
 
-
-ANSWERED_BY = "answered_by_"
-"""Who or what picked up a call is a fact like a status, under this prefix and the provider's own word for it."""
 
 A_MACHINE = "an answering machine took the call"
 A_FAX = "a fax machine took the call"

@@ -7,8 +7,8 @@ import re
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.channels.port import ANSWERED_BY
 from app.deliveries.responses import Act
-from app.deliveries.states import ANSWERED_BY
 from app.kernel.errors import NotFound
 from app.kernel.house import House
 from app.playbooks import service as playbooks

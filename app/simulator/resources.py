@@ -161,6 +161,15 @@ def account_json(config: SimulatorConfig, started: float) -> dict[str, object]:
     }
 
 
+def caller_ids_json(config: SimulatorConfig) -> dict[str, object]:
+    """The list of numbers of other people's that may be called from: none."""
+    first = f"/{API}/Accounts/{config.account_sid}/OutgoingCallerIds.json?PageSize=50&Page=0"
+    return {
+        "end": 0, "first_page_uri": first, "outgoing_caller_ids": [], "next_page_uri": None, "page": 0,
+        "page_size": 50, "previous_page_uri": None, "start": 0, "uri": first,
+    }  # fmt: skip
+
+
 def numbers_json(config: SimulatorConfig, query: dict[str, str], started: float) -> dict[str, object]:
     """The list of the account's phone numbers: the one sender, unless the filter says another."""
     path = f"/{API}/Accounts/{config.account_sid}/IncomingPhoneNumbers"

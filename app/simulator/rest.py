@@ -28,7 +28,15 @@ from app.simulator.exchange import (
 )
 from app.simulator.faults import Faults
 from app.simulator.problems import Problem, problem
-from app.simulator.resources import MESSAGE_FILTERS, account_json, matches, message_json, numbers_json, page_json
+from app.simulator.resources import (
+    MESSAGE_FILTERS,
+    account_json,
+    caller_ids_json,
+    matches,
+    message_json,
+    numbers_json,
+    page_json,
+)
 from app.simulator.world import Message, World
 
 log = logging.getLogger(__name__)
@@ -112,6 +120,8 @@ class TwilioApi:
                 return 200, account_json(self.world.config, self.started)
             elif method == "GET" and rest == "/IncomingPhoneNumbers.json":
                 return 200, numbers_json(self.world.config, self._query(scope), self.started)
+            elif method == "GET" and rest == "/OutgoingCallerIds.json":
+                return 200, caller_ids_json(self.world.config)
         raise problem(20404, path=path)
 
     @staticmethod

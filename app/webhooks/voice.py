@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from app.access.api import HouseDep
+from app.channels.port import ANSWERED_BY
 from app.deliveries.callbacks import CallbackWriter, Received
-from app.deliveries.states import ANSWERED_BY
 from app.kernel.errors import BadRequest, NotFound
 from app.kernel.house import House
 from app.replies import calls

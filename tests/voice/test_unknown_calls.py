@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from app.deliveries.service import WORTH_SECONDS
 from app.kernel.db import run
-from tests.journeys.crew import Crew, Desk, Person, a_person, faults
+from tests.journeys.crew import Crew, Desk, Person, a_number, a_person, faults
 from tests.stack import ACCOUNT, AUTH_TOKEN, SENDER
 
 calls = itertools.count(1)
@@ -68,6 +68,21 @@ async def test_a_call_that_was_made_is_found_by_its_number_and_time(crew: Crew, 
     assert len(await desk.calls(person.mobile)) == 1
     (attempt,) = [e for e in await desk.attempts(key) if e["employee_id"] == person.id]
     assert attempt["provider_message_id"] == (await desk.calls(person.mobile))[0]["sid"]
+
+
+async def test_a_machine_that_only_the_list_tells_of_leads_to_the_next_step(crew: Crew) -> None:
+    """Every report was lost: who picked up is in the provider's records too."""
+    person = a_person(mobile=a_number("5008"))
+    desk, key = await told(crew, person, fault="500")
+
+    async def picked_up() -> bool:
+        return bool((await desk.calls(person.mobile))[0]["picked_up"])
+
+    await desk.until(picked_up)
+    await later(desk, crew)
+    await desk.settle_unknown()
+    assert await states(desk, key, person) == ["undelivered"]
+    assert await desk.take_steps() == 1
 
 
 @pytest.mark.parametrize("fault", REFUSED)
