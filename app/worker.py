@@ -103,6 +103,7 @@ class Worker:
             if self._draining is not None and (error := self._draining.exception()):
                 log.warning("handing over failed, trying again: %s: %s", type(error).__name__, error)
             self._draining = asyncio.create_task(self.dispatcher.drain())
+        await self.reconciler.expire()
 
     async def _time(self) -> None:
         if await leases.hold(self.house.db, "timer", self.name, seconds=LEADER_SECONDS):

@@ -30,18 +30,26 @@ AT_ONCE = 8
 
 @dataclass
 class Reconciler:
-    """Run by one worker at a time; each step is safe to repeat."""
+    """Run by one worker at a time, but for `expire`; each step is safe to repeat."""
 
     house: House
     providers: Providers
     _unreadable_since_start: float = 0.0
 
+    async def expire(self) -> int:
+        """Takes from silent workers what they were handing over; returns how many attempts.
+
+        Every worker does, and waits for nobody's turn: the silent one may be whose turn it was to reconcile.
+        """
+        async with self.house.db.begin() as session:
+            expired = await repository.expire_leases(session, now=self.house.clock.now())
+            await service.tell_boards(session, expired)
+        return len(expired)
+
     async def step(self) -> int:
         """One pass. Returns how many attempts moved."""
+        expired = await self.expire()
         now = self.house.clock.now()
-        async with self.house.db.begin() as session:
-            expired = await repository.expire_leases(session, now=now)
-            await service.tell_boards(session, expired)
         settle = timedelta(seconds=self.house.settle_seconds)
         async with self.house.db.begin() as session:
             due = await rows(
@@ -58,7 +66,7 @@ class Reconciler:
                 return await self._settle_one(entry)
 
         moved = await asyncio.gather(*(settle_one(dict(entry)) for entry in due))
-        return len(expired) + sum(moved)
+        return expired + sum(moved)
 
     async def _settle_one(self, entry: dict[str, Any]) -> int:
         provider = self.providers.by_channel.get(entry["channel"])
