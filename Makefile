@@ -3,6 +3,8 @@
 
 BIN = .venv/bin
 PYTEST_ARGS ?=
+# Without bytecode every one of the many processes that the tests start would compile what it imports anew.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 
 # Set-up is requirements/install.py: it needs a Python that fits, and does nothing when nothing has changed.
 SETUP = found=; for python in python3 python3.13 python3.12 python3.11; do \
@@ -30,11 +32,11 @@ up: ## Set up, then run Muster here: web and worker, with its own database
 
 test: ## Set up, then run every test; PYTEST_ARGS="tests/kernel -x" narrows it
 	@$(SETUP) dev chromium
-	@$(BIN)/pytest -n 3 --dist worksteal $(PYTEST_ARGS)
+	@$(PYTEST) -n 3 --dist worksteal $(PYTEST_ARGS)
 
 fuzz: ## Try made-up input for some minutes, new every time; FUZZ_EXAMPLES=2000 makes that many for each test
 	@$(SETUP) dev
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(BIN)/pytest -n 3 --dist worksteal -m "fuzz or hypothesis" $(PYTEST_ARGS)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(PYTEST) -n 3 --dist worksteal -m "fuzz or hypothesis" $(PYTEST_ARGS)
 
 schema: ## Write docs/playbook.schema.json anew, after a change to what a playbook may hold
 	@$(SETUP) dev

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from procrastinate import App
 
-from app.channels import registry
 from app.channels.port import Providers
 from app.kernel.clock import Clock, DatabaseClock
 from app.kernel.db import Database
@@ -65,10 +64,15 @@ def make_house(settings: Settings, db: Database, jobs: Jobs, *, clock: Clock | N
         time_scale=settings.time_scale,
         settle_seconds=settings.settle_seconds,
         zone=ZoneInfo(settings.time_zone),
+        sms_a_second=settings.sms_per_second,
+        sms_a_day=settings.sms_per_day,
+        confirm_above=settings.confirm_above,
     )
 
 
 def make_providers(settings: Settings) -> Providers:
+    from app.channels import registry  # heavy, and most commands hand nothing over
+
     return registry.build(settings.twilio, settings.smtp)
 
 

@@ -113,6 +113,18 @@ def mail_server(value: str) -> str:
     return value
 
 
+def rate(value: float) -> float:
+    if not 0 < value <= 10_000:
+        raise ValueError("use a number of parts a second above 0, such as 1 for one long number; unset for no limit")
+    return value
+
+
+def count(value: int) -> int:
+    if not 1 <= value <= 100_000_000:
+        raise ValueError(f"{value} is not a count; use a whole number above 0")
+    return value
+
+
 def scale(value: float) -> float:
     if not 0 < value <= 100_000:
         raise ValueError("use a number above 0; 1 is real time")
@@ -137,5 +149,7 @@ Sender = Annotated[str, AfterValidator(sender)]
 PhoneNumber = Annotated[str, AfterValidator(number)]
 EmailAddress = Annotated[str, AfterValidator(email)]
 MailServer = Annotated[str, AfterValidator(mail_server)]
+Rate = Annotated[float, AfterValidator(rate)]
+Count = Annotated[int, AfterValidator(count)]
 TimeScale = Annotated[float, AfterValidator(scale)]
 SettleSeconds = Annotated[float, AfterValidator(settle)]

@@ -64,6 +64,17 @@ class Settings(BaseSettings):
         description="ISO codes, comma-separated, that SMS and voice may go to. Unset: the countries of the numbers in "
         "the directory.",
     )
+    sms_per_second: kinds.Rate | None = Field(
+        None,
+        description="How many parts a second the sender takes, over all workers. Unset: handed over as fast as the "
+        "provider takes them, which then queues them.",
+    )
+    sms_per_day: kinds.Count | None = Field(
+        None,
+        description="How many parts may be texted within 24 hours. From nine tenths on bulletins take the next "
+        "channel; the rest is kept for help requests, escalations and those who command. Unset: no cap of ours.",
+    )
+    confirm_above: kinds.Count = Field(1000, description="A send to more people than this needs `confirm`.")
     alarm_email: kinds.EmailAddress | None = Field(
         None, description="Who hears by email of Muster's own trouble: one address."
     )

@@ -55,7 +55,7 @@ class Worker:
         self.asking = Asking(self.house, providers)
         self.lost_texts = LostTexts(self.house, providers)
         self.watch = make_watch(program, providers, self.name)
-        self._draining: asyncio.Task[int] | None = None
+        self._draining: set[asyncio.Task[int]] = set()
         register(self.jobs, self._wake)
 
     async def _wake(self) -> None:
@@ -99,11 +99,15 @@ class Worker:
 
     async def _sweep(self) -> None:
         """Finds work that no job woke us for: retries that are due, leases that ended, jobs that were lost."""
-        if self._draining is None or self._draining.done():
-            if self._draining is not None and (error := self._draining.exception()):
-                log.warning("handing over failed, trying again: %s: %s", type(error).__name__, error)
-            self._draining = asyncio.create_task(self.dispatcher.drain())
+        task = asyncio.create_task(self.dispatcher.drain())
+        self._draining.add(task)
+        task.add_done_callback(self._drained)
         await self.reconciler.expire()
+
+    def _drained(self, task: asyncio.Task[int]) -> None:
+        self._draining.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.warning("handing over failed, trying again: %s: %s", type(error).__name__, error)
 
     async def _time(self) -> None:
         if await leases.hold(self.house.db, "timer", self.name, seconds=LEADER_SECONDS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import uuid
@@ -38,6 +39,13 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_configure() -> None:
     log_guard.install()
+    gc.disable()  # what is imported from here on stays
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests are never garbage: looking through them again and again takes longer than many a test."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,8 +83,10 @@ def template(server_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def spare(server_url: str, template: str) -> Spare:
-    return Spare(server_url, template)
+def spare(server_url: str, template: str) -> Iterator[Spare]:
+    made = Spare(server_url, template)
+    yield made
+    made.close()
 
 
 @pytest.fixture

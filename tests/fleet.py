@@ -104,7 +104,7 @@ class Fleet(Installation):
             "MUSTER_SMS_COUNTRIES": "US",
             "MUSTER_SETTLE_SECONDS": "2",
             "MUSTER_TIME_SCALE": "30",
-            "MUSTER_PLAYBOOKS_DIR": str(playbook_folder(folder)),
+            "MUSTER_PLAYBOOKS_DIR": str(playbook_folder(folder / "own")),
             **settings,
         }
         self.running: dict[str, subprocess.Popen[bytes]] = {}

@@ -6,6 +6,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -23,6 +24,7 @@ SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespac
 """
 _OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+_ROWS = "SELECT {name} AS name, (SELECT count(*) FROM (SELECT FROM {table} LIMIT {limit}) AS found) AS rows"
 
 
 @dataclass
@@ -33,6 +35,9 @@ class Spare:
     template: str
     _free: list[str] = field(default_factory=list)
     _shape: object = None
+    _count: sql.Composed | None = None
+    _held: dict[str, psycopg.Connection[tuple[Any, ...]]] = field(default_factory=dict)
+    """A connection to each: one that has seen every table before empties them in a fraction of the time."""
 
     def take(self) -> str:
         """The URL of a migrated database with nothing in it."""
@@ -42,6 +47,7 @@ class Spare:
         if self._shape is None:
             with psycopg.connect(url) as connection:
                 self._shape = connection.execute(_SHAPE).fetchone()
+                self._count = _counting([name for (name,) in connection.execute(_TABLES).fetchall()])
         return url
 
     def give_back(self, url: str) -> None:
@@ -49,6 +55,7 @@ class Spare:
         if self._emptied(url):
             self._free.append(url)
         else:
+            self._let_go(url)
             drop_database(self.server_url, urlsplit(url).path.removeprefix("/"))
 
     @contextlib.asynccontextmanager
@@ -59,23 +66,48 @@ class Spare:
         finally:
             self.give_back(url)
 
+    def close(self) -> None:
+        for url in list(self._held):
+            self._let_go(url)
+
     def _emptied(self, url: str) -> bool:
+        assert self._count is not None
         try:
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(_OTHERS, (connection.info.backend_pid,))
-                if connection.execute(_SHAPE).fetchone() != self._shape:
+            connection = self._connection(url)
+            connection.execute(_OTHERS, (connection.info.backend_pid,))
+            if connection.execute(_SHAPE).fetchone() != self._shape:
+                return False
+            for name, rows in connection.execute(self._count).fetchall():
+                if rows > MANY_ROWS:
                     return False
-                # Without triggers and foreign keys, so that the order does not matter and the record can be emptied.
-                connection.execute("SET session_replication_role = replica")
-                connection.execute("SET lock_timeout = '2s'")
-                for (name,) in connection.execute(_TABLES).fetchall():
-                    table = sql.Identifier(name)
-                    rows = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table)).fetchone()
-                    if rows and rows[0] > MANY_ROWS:
-                        return False
-                    if rows and rows[0]:
-                        connection.execute(sql.SQL("DELETE FROM {}").format(table))
-                connection.execute("SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence")
-        except psycopg.Error:
+                if rows:
+                    connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
+            connection.execute("SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence")
+        except psycopg.OperationalError:  # locked for too long, or cut off
             return False
         return True
+
+    def _connection(self, url: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """The one to this database, or a new one when a test has ended it."""
+        if url in self._held:
+            with contextlib.suppress(psycopg.Error):
+                self._held[url].execute("SELECT")
+                return self._held[url]
+            self._let_go(url)
+        self._held[url] = connection = psycopg.connect(url, autocommit=True)
+        # Without triggers and foreign keys, so that the order does not matter and the record can be emptied.
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("SET lock_timeout = '2s'")
+        return connection
+
+    def _let_go(self, url: str) -> None:
+        if connection := self._held.pop(url, None):
+            connection.close()
+
+
+def _counting(tables: list[str]) -> sql.Composed:
+    """Asks for the rows of all of these at once, as (name, rows); beyond MANY_ROWS they are not counted on."""
+    return sql.SQL(" UNION ALL ").join(
+        sql.SQL(_ROWS).format(name=sql.Literal(name), table=sql.Identifier(name), limit=sql.Literal(MANY_ROWS + 1))
+        for name in tables
+    )

@@ -85,7 +85,8 @@ async def messages(session: AsyncSession, bulletin_id: int) -> Sequence[RowMappi
 async def by_number(session: AsyncSession, incident_id: int, number: int, *, lock: bool = False) -> RowMapping | None:
     return await row(
         session,
-        f"SELECT * FROM bulletin WHERE incident_id = :incident AND number = :number {'FOR UPDATE' if lock else ''}",
+        f"""SELECT * FROM bulletin WHERE incident_id = :incident AND number = :number
+            {"FOR NO KEY UPDATE" if lock else ""}""",
         {"incident": incident_id, "number": number},
     )
 

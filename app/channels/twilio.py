@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hmac
 import logging
+import ssl
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -83,6 +85,12 @@ async def _trace(event: str, _info: Mapping[str, Any]) -> None:
         call.began = True
 
 
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Whom to believe: reading all those certificates takes a twentieth of a second, once for all pools."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class Transport(AsyncHttpClient):  # type: ignore[misc]  # the package is untyped
     """The package's HTTP client interface, on httpx2: small pools, our time-outs, our look at the lease.
 
@@ -93,9 +101,8 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the package is untype
     def __init__(self, *, pools: int = 24, connections_each: int = 8) -> None:
         super().__init__(logging.getLogger("muster.channels.twilio.http"), is_async=True)
         limits = httpx2.Limits(max_connections=connections_each, max_keepalive_connections=connections_each)
-        trusted = httpx2.create_ssl_context(trust_env=False)
         self._pools = [
-            httpx2.AsyncClient(timeout=REQUEST_TIMEOUT, limits=limits, trust_env=False, verify=trusted)
+            httpx2.AsyncClient(timeout=REQUEST_TIMEOUT, limits=limits, trust_env=False, verify=_trusted())
             for _ in range(pools)
         ]
         self._in_flight = [0] * pools

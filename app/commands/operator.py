@@ -44,7 +44,7 @@ def _facts(playbook: Playbook, given: Sequence[str]) -> dict[str, Any]:
         if not sign or not name:
             wrong.append(FieldError("--fact", f"{entry!r} is not NAME=VALUE"))
         elif name in found and getattr(playbook.facts.get(name), "many", False):
-            found[name] = [*found[name], *fact_rules.from_text(playbook.facts[name], value)]
+            found[name] = _listed(found[name]) + _listed(fact_rules.from_text(playbook.facts[name], value))
         elif name in found:
             wrong.append(FieldError(f"facts.{name}", "is given twice"))
         else:
@@ -53,6 +53,11 @@ def _facts(playbook: Playbook, given: Sequence[str]) -> dict[str, Any]:
     if wrong:
         raise Invalid("The facts cannot be read.", wrong)
     return found
+
+
+def _listed(value: Any) -> list[Any]:
+    """One choice is read as it is, several as a list, an empty text as None."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 async def declare(

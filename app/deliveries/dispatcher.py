@@ -21,26 +21,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.bulletins import render
 from app.channels.port import Kind, Outcome, Outgoing, Provider, Providers
-from app.deliveries import repository, retry, service
+from app.deliveries import pace, repository, retry, service
 from app.deliveries.repository import LEASE_SECONDS, Result
+from app.deliveries.tempo import Tempo
 from app.kernel.house import House
 from app.notices.rules import together
 
 log = logging.getLogger("muster.dispatcher")
 
 BATCH = 240
-CHUNK = {"sms": 20, "email": 4, "voice": 10}
-"""How many are marked at a time: as many as may become unknown when the power goes."""
 LANES = {"sms": 4, "email": 4, "voice": 2}
 """How many chunks of a channel are under way at once."""
-
-WRITE_WITHIN_SECONDS = (1.0, 8.0)
-"""Bytes must begin to leave this soon after the mark; what comes later goes back to the queue. So the time of an
-unknown call is known closely, which is what proving its absence builds on. Where connecting takes longer, the time
-allowed is doubled, up to the second figure."""
-
-PAUSE_WHEN_DOWN_SECONDS = (2.0, 16.0)
-"""How long a channel rests after nothing of a chunk came through: doubled each time, up to the second figure."""
 
 WAIT_FOR_SECONDS = 1.0
 """How long a lane waits for the last of its chunk before it goes on without them."""
@@ -56,83 +47,86 @@ KEEP_RESULTS_SECONDS = 300.0
 
 
 class Dispatcher:
-    """One worker process's hand-over. `drain` works until nothing is due; calls while it runs are folded into one."""
+    """One worker process's hand-over. `drain` works until nothing is due; what a channel is called for while it is at
+    work is folded into that."""
 
     def __init__(self, house: House, providers: Providers, worker: str) -> None:
         self.house = house
         self.providers = providers
         self.worker = worker
-        self._running = asyncio.Lock()
-        self._again = False
-        self._stopping = False
+        self._tempos = {channel: Tempo(channel) for channel in providers.channels}
+        self._running = {channel: asyncio.Lock() for channel in providers.channels}
+        self._again: set[str] = set()
+        self._stopping = asyncio.Event()
         self._held: dict[int, tuple[int, float]] = {}  # attempt id -> (fence, monotonic end of lease)
         self._slow: set[asyncio.Task[None]] = set()
         self._renewing: asyncio.Task[None] | None = None
-        self._down_until: dict[str, float] = {}
-        self._pause: dict[str, float] = {}
-        self._write_within: dict[str, float] = {}
 
     async def drain(self) -> int:
-        """Hands over everything that is due; returns how many provider calls were begun."""
-        if self._running.locked():
-            self._again = True
+        """Hands over everything that is due; returns how many provider calls were begun.
+
+        Each channel goes on by itself, so that one that is slow keeps no other waiting, not even one that is called
+        for later.
+        """
+        ended = await asyncio.gather(*map(self._channel, self._tempos), return_exceptions=True)
+        return _sum(ended)
+
+    async def _channel(self, channel: str) -> int:
+        if self._running[channel].locked():
+            self._again.add(channel)
             return 0
         calls = 0
-        async with self._running:
-            while not self._stopping:
-                self._again = False
-                done = await self._batch()
+        async with self._running[channel]:
+            while not self._stopping.is_set():
+                self._again.discard(channel)
+                done = 0 if self._tempos[channel].resting else await self._batch(channel)
                 calls += done
-                if not done and not self._again:
+                if not done and channel not in self._again:
                     break
         return calls
 
     async def stop(self) -> None:
         """Takes nothing new; returns when what is under way is recorded."""
-        self._stopping = True
-        async with self._running:
-            pass
+        self._stopping.set()
+        for running in self._running.values():
+            async with running:
+                pass
         await asyncio.gather(*self._slow, return_exceptions=True)
         if self._renewing:
             self._renewing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._renewing
 
-    def _open_channels(self) -> list[str]:
-        now = time.monotonic()
-        return [channel for channel in self.providers.channels if self._down_until.get(channel, 0) <= now]
-
-    async def _batch(self) -> int:
-        channels = self._open_channels()
-        if not channels:
-            return 0
+    async def _batch(self, channel: str) -> int:
+        tempo = self._tempos[channel]
+        lanes = LANES.get(channel, 2)
         asked = time.monotonic()
         async with self.house.db.begin() as session:
-            claimed = await repository.claim(
-                session, worker=self.worker, channels=channels, limit=BATCH, now=self.house.clock.now()
-            )
+            claimed = await pace.claim(
+                session, self.house, worker=self.worker, channel=channel,
+                limit=min(BATCH, lanes * tempo.chunk * 2) if tempo.slowed else BATCH,
+            )  # fmt: skip
         if not claimed:
             return 0
-        for attempt_id, fence, _channel in claimed:
+        for attempt_id, fence in claimed:
             self._held[attempt_id] = (fence, asked + LEASE_SECONDS)
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew())
-        lanes = [
-            self._lane(channel, chunks)
-            for channel in {entry[2] for entry in claimed}
-            for chunks in _lanes([entry[:2] for entry in claimed if entry[2] == channel], channel)
-        ]
+        chunks = [claimed[start : start + tempo.chunk] for start in range(0, len(claimed), tempo.chunk)]
         # A lane that fails must not cut short what the others have under way.
-        ended = await asyncio.gather(*lanes, return_exceptions=True)
-        for result in ended:
-            if isinstance(result, BaseException):
-                raise result
-        return sum(result for result in ended if isinstance(result, int))
+        ended = await asyncio.gather(
+            *(self._lane(channel, chunks[lane::lanes]) for lane in range(min(lanes, len(chunks)))),
+            return_exceptions=True,
+        )
+        return _sum(ended)
 
     async def _lane(self, channel: str, chunks: Sequence[Sequence[tuple[int, int]]]) -> int:
         calls = 0
         for place, chunk in enumerate(chunks):
-            if self._stopping or self._down_until.get(channel, 0) > time.monotonic():
+            if wait := self._tempos[channel].wait:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), wait)
+            if self._stopping.is_set() or self._tempos[channel].resting:
                 rest = [entry for later in chunks[place:] for entry in later]
                 self._let_go(entry[0] for entry in rest)
                 async with self.house.db.begin() as session:
@@ -151,7 +145,7 @@ class Dispatcher:
 
     async def _chunk(self, provider: Provider, chunk: Sequence[tuple[int, int]]) -> int:
         asked = time.monotonic()
-        within = self._write_within.setdefault(provider.channel, WRITE_WITHIN_SECONDS[0])
+        within = self._tempos[provider.channel].write_within
         async with self.house.db.begin() as session:
             marked = await repository.mark_handing_over(
                 session, chunk, now=self.house.clock.now(), write_within=within, countries=self.house.countries
@@ -188,7 +182,7 @@ class Dispatcher:
                 done |= more
             pairs = [(sends[task], task.result()) for task in done]
             seen += [outcome for _, outcome in pairs]
-            self._learn(channel, [outcome for _, outcome in pairs], seen)
+            self._tempos[channel].learn([outcome for _, outcome in pairs], seen)
             try:
                 await self._record(pairs)
             finally:
@@ -249,18 +243,6 @@ class Dispatcher:
             callback_url=callback,
         )
 
-    def _learn(self, channel: str, outcomes: Sequence[Outcome], chunk: Sequence[Outcome]) -> None:
-        """Rests a channel of which nothing of a chunk comes through, and allows more time where connecting is slow."""
-        if any(outcome.kind is Kind.FENCED for outcome in outcomes):
-            self._write_within[channel] = min(WRITE_WITHIN_SECONDS[1], self._write_within[channel] * 2)
-        if all(outcome.down for outcome in chunk):
-            pause = self._pause.get(channel, PAUSE_WHEN_DOWN_SECONDS[0])
-            self._pause[channel] = min(PAUSE_WHEN_DOWN_SECONDS[1], pause * 2)
-            self._down_until[channel] = time.monotonic() + pause
-            log.warning("%s: the provider cannot be reached; trying again in %.0f s", channel, pause)
-        else:
-            self._pause.pop(channel, None)
-
     async def _record(self, pairs: list[tuple[RowMapping, Outcome]]) -> None:
         now = self.house.clock.now()
         results = []
@@ -312,11 +294,8 @@ class Dispatcher:
                     self._held[attempt_id] = (fence, asked + LEASE_SECONDS if attempt_id in still else 0.0)
 
 
-def _lanes(entries: list[tuple[int, int]], channel: str) -> list[list[list[tuple[int, int]]]]:
-    """Splits a batch into chunks and deals them out to the channel's lanes, in order."""
-    size = CHUNK.get(channel, 10)
-    chunks = [entries[start : start + size] for start in range(0, len(entries), size)]
-    lanes: list[list[list[tuple[int, int]]]] = [[] for _ in range(min(LANES.get(channel, 2), len(chunks)))]
-    for place, chunk in enumerate(chunks):
-        lanes[place % len(lanes)].append(chunk)
-    return lanes
+def _sum(ended: Sequence[int | BaseException]) -> int:
+    for result in ended:
+        if isinstance(result, BaseException):
+            raise result
+    return sum(result for result in ended if isinstance(result, int))

@@ -85,7 +85,8 @@ class Attempt(SQLModel, table=True):
     No byte of it leaves after `write_by`: so the time of an unknown call is known, whatever became of its worker.
     `begun_at` is set just before a message leaves whose provider keeps no records: without it nothing has left.
     At `ask_at` the provider is asked how it goes, because no callback has said so; `asked` counts how often it was.
-    `priority` 0 goes first. `seq` numbers the attempts of one step (a retry is a new row, with a new token).
+    `parts` is how many the text is charged and paced as. `priority` 0 goes first. `seq` numbers the attempts of one
+    step (a retry is a new row, with a new token).
     """
 
     __tablename__ = "attempt"
@@ -131,7 +132,18 @@ class Attempt(SQLModel, table=True):
     unknown_since: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     ask_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     asked: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    parts: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     updated_at: datetime = Field(sa_column=moment())
+
+
+class Pace(SQLModel, table=True):
+    """How many parts a channel's sender may still send, as of `at`. Kept only where it has a rate."""
+
+    __tablename__ = "pace"
+
+    channel: str = Field(primary_key=True)
+    tokens: float
+    at: datetime = Field(sa_column=moment())
 
 
 class Callback(SQLModel, table=True):

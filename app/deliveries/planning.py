@@ -128,7 +128,7 @@ async def lock_incident(session: AsyncSession, incident_id: int) -> None:
 
 async def _lock(session: AsyncSession, which: str, row_id: int) -> None:
     """Locks deliveries in the order of their ids, as everybody does who changes several: so nobody waits in a ring."""
-    await run(session, f"SELECT 1 FROM delivery WHERE {which} ORDER BY id FOR UPDATE", {"id": row_id})
+    await run(session, f"SELECT 1 FROM delivery WHERE {which} ORDER BY id FOR NO KEY UPDATE", {"id": row_id})
 
 
 async def replace_earlier(

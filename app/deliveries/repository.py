@@ -33,27 +33,32 @@ class Result:
 
 
 async def claim(
-    session: AsyncSession, *, worker: str, channels: Sequence[str], limit: int, now: datetime
-) -> list[tuple[int, int, str]]:
-    """Leases up to `limit` queued attempts; returns (attempt id, fence, channel), the most urgent first."""
+    session: AsyncSession, *, worker: str, channel: str, limit: int, parts: float | None, now: datetime
+) -> list[RowMapping]:
+    """Leases up to `limit` queued attempts, the most urgent first: `id`, `fence`, `parts`.
+
+    `parts`: no more once the ones before come to as many parts; None for no such bound.
+    """
     found = await rows(
         session,
         """
-        WITH picked AS (
-          SELECT id FROM attempt
-          WHERE state = 'queued' AND not_before <= :now AND channel = ANY(:channels)
+        WITH due AS (
+          SELECT id, priority, not_before, parts FROM attempt
+          WHERE state = 'queued' AND not_before <= :now AND channel = :channel
             AND (lease_until IS NULL OR lease_until < clock_timestamp())
           ORDER BY priority, not_before, id LIMIT :limit FOR UPDATE SKIP LOCKED
+        ), picked AS (
+          SELECT id, sum(parts) OVER (ORDER BY priority, not_before, id) - parts AS before FROM due
         )
         UPDATE attempt a SET fence = a.fence + 1, worker = :worker,
                lease_until = clock_timestamp() + make_interval(secs => :lease)
         FROM picked WHERE a.id = picked.id
-        RETURNING a.id, a.fence, a.channel, a.priority
+          AND (CAST(:parts AS float8) IS NULL OR picked.before < CAST(:parts AS float8))
+        RETURNING a.id, a.fence, a.parts, a.priority
         """,
-        {"now": now, "channels": list(channels), "limit": limit, "worker": worker, "lease": LEASE_SECONDS},
+        {"now": now, "channel": channel, "limit": limit, "worker": worker, "lease": LEASE_SECONDS, "parts": parts},
     )
-    ordered = sorted(found, key=lambda entry: (entry["priority"], entry["id"]))
-    return [(entry["id"], entry["fence"], entry["channel"]) for entry in ordered]
+    return sorted(found, key=lambda entry: (entry["priority"], entry["id"]))
 
 
 async def mark_handing_over(
@@ -69,7 +74,7 @@ async def mark_handing_over(
     await run(
         session,
         """SELECT 1 FROM delivery WHERE id IN (SELECT delivery_id FROM attempt WHERE id = ANY(:ids))
-           ORDER BY id FOR UPDATE""",
+           ORDER BY id FOR NO KEY UPDATE""",
         {"ids": [entry[0] for entry in claimed]},
     )
     marked = await rows(

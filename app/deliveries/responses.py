@@ -47,7 +47,7 @@ async def respond(session: AsyncSession, delivery_id: int, act: Act, *, now: dat
         """SELECT d.id, d.incident_id, d.bulletin_id, d.person_id, d.response, d.responded_at, i.key, b.number,
                   (i.closed_at IS NOT NULL OR d.cancel_reason IS NOT DISTINCT FROM 'superseded') AS late
            FROM delivery d JOIN incident i ON i.id = d.incident_id JOIN bulletin b ON b.id = d.bulletin_id
-           WHERE d.id = :id AND b.sent_at IS NOT NULL FOR UPDATE OF d""",
+           WHERE d.id = :id AND b.sent_at IS NOT NULL FOR NO KEY UPDATE OF d""",
         {"id": delivery_id},
     )
     if found is None:

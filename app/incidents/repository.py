@@ -59,8 +59,10 @@ async def insert(
     return int(found["id"])
 
 
+# FOR NO KEY UPDATE, here and wherever a row is held that others refer to: rows that refer to it may be added meanwhile.
+# FOR UPDATE would keep them waiting, and close a ring with whoever holds the timeline already.
 async def by_key(session: AsyncSession, key: str, *, lock: bool = False) -> RowMapping | None:
-    return await row(session, f"{_SELECT} WHERE i.key = :key {'FOR UPDATE OF i' if lock else ''}", {"key": key})
+    return await row(session, f"{_SELECT} WHERE i.key = :key {'FOR NO KEY UPDATE OF i' if lock else ''}", {"key": key})
 
 
 async def page(session: AsyncSession, *, status: str | None, before: int | None, limit: int) -> Sequence[RowMapping]:

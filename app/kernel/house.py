@@ -18,7 +18,9 @@ UTC = ZoneInfo("UTC")
 class House:
     """Made once by `compose`. `channels` are those that can be used here; `countries` None means any.
 
-    `time_scale` divides ladder, cadence, deadline and digit-race times; `settle_seconds` is never scaled.
+    `sms_a_second` and `sms_a_day` are the sender's, in parts; None for no bound of ours. A send to more than
+    `confirm_above` people must be confirmed. `time_scale` divides ladder, cadence, deadline and digit-race times;
+    `settle_seconds` is never scaled.
     """
 
     db: Database
@@ -33,6 +35,9 @@ class House:
     time_scale: float = 1.0
     settle_seconds: float = 60.0
     zone: ZoneInfo = UTC
+    sms_a_second: float | None = None
+    sms_a_day: int | None = None
+    confirm_above: int = 1000
 
     def link(self, delivery_id: int) -> str:
         """The staff link of one delivery."""

@@ -123,12 +123,18 @@ def _plain(entry: dict[str, Any]) -> str:
     return str(entry["msg"]).removeprefix("Value error, ")
 
 
+_IN_THE_WAY = ("40001", "40P01", "55P03")
+"""SQLSTATE: a transaction that could not be put in order with another, a deadlock, a lock not to be had in time."""
+
+
 def translate(error: Exception) -> MusterError | None:
     """What a fault below means for the caller; None when it is nobody's known fault."""
     if isinstance(error, MusterError):
         return error
     if isinstance(error, (UnicodeEncodeError, UnicodeDecodeError)):
         return Invalid("The input holds characters that are no text (a lone surrogate). Send plain Unicode.")
+    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _IN_THE_WAY:
+        return Unavailable("Somebody else changed the same thing at the same moment. Nothing was changed; try again.")
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, ConnectionError)):
         return Unavailable("The database does not answer right now. Nothing was changed; try again in a few seconds.")
     if isinstance(error, DBAPIError):
@@ -137,8 +143,6 @@ def translate(error: Exception) -> MusterError | None:
             return Unavailable(
                 "The database does not answer right now. Nothing was changed; try again in a few seconds."
             )
-        if state in ("40001", "40P01", "55P03"):
-            return Unavailable("Somebody else changed the same thing at the same moment. Try again.")
         if state.startswith("22") or (error.orig is not None and "NUL" in str(error.orig)):
             return Invalid("The input holds a value that cannot be stored (a NUL character or a number too large).")
     if isinstance(error, ValueError) and "null byte" in str(error).lower():

@@ -5,34 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import event
 
 from app.board import service as board
 from app.deliveries.status import STATUSES
-from app.kernel.db import Database, rows
+from app.kernel.db import rows
 from bench.board import fill
 from tests.journeys.crew import COUNTS, Crew, Desk, a_person, adds_up
-
-
-@contextmanager
-def statements(db: Database) -> Iterator[list[str]]:
-    """Every statement that goes to the database meanwhile."""
-    seen: list[str] = []
-
-    def see(_connection: object, _cursor: object, sql: str, *_more: object) -> None:
-        seen.append(sql)
-
-    event.listen(db.engine.sync_engine, "before_cursor_execute", see)
-    try:
-        yield seen
-    finally:
-        event.remove(db.engine.sync_engine, "before_cursor_execute", see)
-
+from tests.statements import statements
 
 SMALL, LARGE = "INC-1000-0010", "INC-1000-9999"
 

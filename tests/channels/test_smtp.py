@@ -232,6 +232,6 @@ async def test_the_pretend_mail_servers_mailboxes(
     provider = mailer(post_office.smtp_port)
     assert [(await provider.send(a_message(to), ours)).kind for _ in kinds] == kinds
     await provider.close()
-    async with httpx2.AsyncClient(base_url=post_office.url, trust_env=False) as client:
+    async with httpx2.AsyncClient(verify=False, base_url=post_office.url, trust_env=False) as client:
         mails = (await client.get("/simulator/emails", params={"to": to})).json()["emails"]
     assert [mail["message_id"] for mail in mails] == ["<token7.muster@example.org>"] * stored

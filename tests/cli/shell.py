@@ -113,5 +113,9 @@ class Shell:
 
     def api(self, token: str) -> httpx2.Client:
         return httpx2.Client(
-            base_url=self.base_url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=30
+            verify=False,
+            base_url=self.base_url,
+            headers={"Authorization": f"Bearer {token}"},
+            trust_env=False,
+            timeout=30,
         )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from app.access import service as access
@@ -15,7 +16,8 @@ from app.access.pages import COOKIE
 from app.kernel.db import row
 from tests.stack import Stack, stack
 
-pytestmark = pytest.mark.browser
+# One browser for all, so one loop; each test has pages, cookies and an installation of its own.
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -35,7 +37,7 @@ def _chromium() -> str | None:
     )
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def browser() -> AsyncIterator[Browser]:
     executable = _chromium()
     if executable is None:
@@ -46,14 +48,14 @@ async def browser() -> AsyncIterator[Browser]:
         await started.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def muster(database_url: str, tmp_path: Path) -> AsyncIterator[Stack]:
     async with stack(database_url, tmp_path) as running:
         await running.import_people()
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def quiet(database_url: str, tmp_path: Path) -> AsyncIterator[Stack]:
     """Without a worker: nothing goes out, so nothing moves on a page."""
     async with stack(database_url, tmp_path, worker=False) as running:
@@ -94,6 +96,7 @@ async def test_from_the_link_to_everybody_told_in_eight_presses(muster: Stack, b
     # The same page, not loaded again: the worker hands everything over meanwhile.
     await expect(page.locator("#part-account .l-waiting")).to_contain_text(re.compile(r"5\d\d have it"), timeout=30_000)
     assert complaints == []
+    await page.close()
 
 
 async def test_the_board_follows_without_disturbing_who_types(muster: Stack, browser: Browser) -> None:

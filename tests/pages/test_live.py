@@ -51,7 +51,9 @@ async def test_what_changed_arrives_within_two_seconds(database_url: str, tmp_pa
         key = await muster.declare()
         await muster.send(key)
         secret = await _signed_in(muster)
-        browser = httpx2.AsyncClient(base_url=muster.base_url, cookies={COOKIE: secret}, trust_env=False, timeout=30)
+        browser = httpx2.AsyncClient(
+            verify=False, base_url=muster.base_url, cookies={COOKIE: secret}, trust_env=False, timeout=30
+        )
         async with browser, browser.stream("GET", f"/incidents/{key}/live") as response:
             assert response.headers["content-type"].startswith("text/event-stream")
             parts = _parts(response)
@@ -72,7 +74,9 @@ async def test_the_stream_ends_with_the_session_and_shows_only_the_filter(databa
         key = await muster.declare()
         await muster.send(key)
         secret = await _signed_in(muster, "viewer")
-        browser = httpx2.AsyncClient(base_url=muster.base_url, cookies={COOKIE: secret}, trust_env=False, timeout=30)
+        browser = httpx2.AsyncClient(
+            verify=False, base_url=muster.base_url, cookies={COOKIE: secret}, trust_env=False, timeout=30
+        )
         async with browser, browser.stream("GET", f"/incidents/{key}/live?department=IT") as response:
             parts = _parts(response)
             async with asyncio.timeout(10):

@@ -24,7 +24,9 @@ ROLES = ("admin", "commander", "communications_lead", "department_lead", "viewer
 @pytest.fixture
 async def client(told: Told, told_house: House) -> AsyncIterator[httpx2.AsyncClient]:
     app = create_app(told_house, Hub(told.url), signatures=None)
-    async with httpx2.AsyncClient(transport=ASGITransport(app=app), base_url=told_house.base_url) as client:
+    async with httpx2.AsyncClient(
+        verify=False, transport=ASGITransport(app=app), base_url=told_house.base_url
+    ) as client:
         async with told_house.db.begin() as session:
             token = await access.create_token(session, told_house.clock, name="a viewer", role="viewer")
         client.headers["Authorization"] = f"Bearer {token}"

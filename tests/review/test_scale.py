@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import event
 
 from app.kernel.clock import ManualClock
-from app.kernel.db import Database, driver_connection, run
+from app.kernel.db import driver_connection, run
 from app.kernel.house import House
 from app.review import service
 from app.review.record import Record
 from tests.review import story as tale
+from tests.statements import statements
 
 MANY = 1_000
 
 
-@contextmanager
-def counted(db: Database) -> Iterator[list[str]]:
-    """The statements that are run meanwhile."""
-    found: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        found.append(statement)
-
-    event.listen(db.engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(db.engine.sync_engine, "before_cursor_execute", note)
-
-
 async def built(house: House, key: str) -> tuple[Record, list[str]]:
-    with counted(house.db) as statements:
+    with statements(house.db) as seen:
         async with house.db.begin() as session:
             record = await service.build(session, house, key)
-        return record, statements
+        return record, seen
 
 
 def people(many: int) -> str:

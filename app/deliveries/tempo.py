@@ -1,0 +1,70 @@
+"""How fast one worker hands over on one channel, learned from what came of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from app.channels.port import Kind, Outcome
+
+log = logging.getLogger("muster.tempo")
+
+CHUNK = {"sms": 20, "email": 4, "voice": 10}
+"""How many are marked at a time: as many as may become unknown when the power goes."""
+
+WRITE_WITHIN_SECONDS = (1.0, 8.0)
+"""Bytes must begin to leave this soon after the mark; what comes later goes back to the queue. So the time of an
+unknown call is known closely, which is what proving its absence builds on. Where connecting takes longer, the time
+allowed is doubled, up to the second figure."""
+
+REST_SECONDS = (2.0, 16.0)
+"""How long a channel rests after nothing of a chunk came through: doubled each time, up to the second figure."""
+
+WAIT_SECONDS = (0.25, 8.0)
+"""How long a lane waits before its next chunk once the provider asked us to slow down: doubled each time that it asks,
+halved each time that it does not."""
+
+
+@dataclass
+class Tempo:
+    """Told to slow down (429), chunks shrink to half and lanes wait; left alone, they grow again a little at a time."""
+
+    channel: str
+    now: Callable[[], float] = time.monotonic
+    write_within: float = WRITE_WITHIN_SECONDS[0]
+    wait: float = 0.0
+    chunk: int = field(init=False)
+    _rest: float = REST_SECONDS[0]
+    _rests_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.chunk = self._whole = CHUNK.get(self.channel, 10)
+
+    @property
+    def resting(self) -> bool:
+        """The provider as a whole did not answer a moment ago."""
+        return self._rests_until > self.now()
+
+    @property
+    def slowed(self) -> bool:
+        """The provider asked us to slow down lately: whatever is more urgent must not wait behind a long batch."""
+        return self.wait > 0 or self.chunk < self._whole
+
+    def learn(self, outcomes: Sequence[Outcome], chunk: Sequence[Outcome]) -> None:
+        """`outcomes` ended together just now; `chunk` are all of their chunk that have ended so far."""
+        if any(outcome.kind is Kind.FENCED for outcome in outcomes):
+            self.write_within = min(WRITE_WITHIN_SECONDS[1], self.write_within * 2)
+        if any(outcome.kind is Kind.LATER and not outcome.down for outcome in outcomes):
+            self.chunk = max(1, self.chunk // 2)
+            self.wait = min(WAIT_SECONDS[1], max(WAIT_SECONDS[0], self.wait * 2))
+        elif any(outcome.kind is Kind.ACCEPTED for outcome in outcomes):
+            self.chunk = min(self._whole, self.chunk + 1)
+            self.wait = self.wait / 2 if self.wait > WAIT_SECONDS[0] else 0.0
+        if all(outcome.down for outcome in chunk):
+            self._rests_until = self.now() + self._rest
+            log.warning("%s: the provider cannot be reached; trying again in %.0f s", self.channel, self._rest)
+            self._rest = min(REST_SECONDS[1], self._rest * 2)
+        else:
+            self._rest = REST_SECONDS[0]
