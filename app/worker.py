@@ -102,6 +102,7 @@ class Worker:
         task = asyncio.create_task(self.dispatcher.drain())
         self._draining.add(task)
         task.add_done_callback(self._drained)
+        await self.reconciler.expire()
 
     def _drained(self, task: asyncio.Task[int]) -> None:
         self._draining.discard(task)

@@ -29,7 +29,9 @@ from app.kernel.house import House
 log = logging.getLogger("muster.reconciler")
 
 DEADLINE_TIMES_SETTLE = 4
-"""An attempt still unknown after this many settling times, with its provider reachable, is uncertain."""
+DEADLINE_SECONDS = 300.0
+"""An attempt still unknown after this many settling times, and after so many seconds in any case, with its provider
+reachable, is uncertain. Only a longer settling time puts that off."""
 
 AT_A_TIME = 50
 AT_ONCE = 8
@@ -41,27 +43,41 @@ seconds, and clocks that are not quite the same."""
 
 @dataclass
 class Reconciler:
-    """Run by one worker at a time; each step is safe to repeat."""
+    """Run by one worker at a time, but for `expire`; each step is safe to repeat."""
 
     house: House
     providers: Providers
-    _unreadable_since_start: float = 0.0
+    _last_unreadable: float = 0.0
+    _passed: int = 0
+    """The last attempt looked at: where many cannot be settled yet, the others have their turn too."""
+
+    async def expire(self) -> int:
+        """Takes from silent workers what they were handing over; returns how many attempts.
+
+        Every worker does, and waits for nobody's turn: the silent one may be whose turn it was to reconcile.
+        """
+        async with self.house.db.begin() as session:
+            expired = await repository.expire_leases(
+                session, now=self.house.clock.now(), noted=self.providers.without_records
+            )
+            await service.tell_boards(session, expired)
+        return len(expired)
 
     async def step(self) -> int:
         """One pass. Returns how many attempts moved."""
+        expired = await self.expire()
         now = self.house.clock.now()
-        async with self.house.db.begin() as session:
-            expired = await repository.expire_leases(session, now=now, noted=self.providers.without_records)
-            await service.tell_boards(session, expired)
         settle = timedelta(seconds=self.house.settle_seconds)
         async with self.house.db.begin() as session:
             due = await rows(
                 session,
                 """SELECT a.id, a.delivery_id, a.channel, a.address, a.handed_over_at, a.write_by, a.unknown_since
                    FROM attempt a JOIN delivery d ON d.id = a.delivery_id
-                   WHERE a.state = 'unknown' AND a.unknown_since <= :settled ORDER BY a.unknown_since LIMIT :limit""",
-                {"settled": now - settle, "limit": AT_A_TIME},
+                   WHERE a.state = 'unknown' AND a.unknown_since <= :settled AND a.id > :passed
+                   ORDER BY a.id LIMIT :limit""",
+                {"settled": now - settle, "limit": AT_A_TIME, "passed": self._passed},
             )
+        self._passed = due[-1]["id"] if len(due) == AT_A_TIME else 0
         few = asyncio.Semaphore(AT_ONCE)
 
         async def settle_one(entry: dict[str, Any]) -> int:
@@ -69,7 +85,7 @@ class Reconciler:
                 return await self._settle_one(entry)
 
         moved = await asyncio.gather(*(settle_one(dict(entry)) for entry in due))
-        return len(expired) + sum(moved)
+        return expired + sum(moved)
 
     async def _settle_one(self, entry: dict[str, Any]) -> int:
         provider = self.providers.by_channel.get(entry["channel"])
@@ -80,7 +96,7 @@ class Reconciler:
                 listed = list(await provider.sent_to(entry["address"]))
             except ProviderDown as error:
                 log.warning("the provider's list cannot be read (%s); unknown sends wait", error)
-                self._unreadable_since_start = time.monotonic()
+                self._last_unreadable = time.monotonic()
                 return 0
             verdict = await self._judge(entry, listed, control=control, texts=provider.capabilities.shows_text)
             if verdict:
@@ -88,11 +104,12 @@ class Reconciler:
         now = self.house.clock.now()
         # Without records nothing can ever be proven about this channel: waiting longer helps nobody.
         times = DEADLINE_TIMES_SETTLE if isinstance(provider, Records) else 1
-        unreadable = time.monotonic() - self._unreadable_since_start if self._unreadable_since_start else None
+        unreadable = time.monotonic() - self._last_unreadable if self._last_unreadable else None
         waited = (now - entry["unknown_since"]).total_seconds()
         if unreadable is not None:
             waited = min(waited, unreadable)
-        if waited < times * self.house.settle_seconds:
+        settle = self.house.settle_seconds
+        if waited < min(times * settle, max(DEADLINE_SECONDS, settle)):
             return 0
         async with self.house.db.begin() as session:
             await service.give_up_on(session, [entry["id"]], now=now)

@@ -22,6 +22,10 @@ log = logging.getLogger("muster.db")
 APP_ROLE = "muster_app"
 """The role without UPDATE and DELETE on append-only tables; migrations create it and grant it."""
 
+IDLE_SECONDS = 10
+"""How long a transaction may wait for its own process. One that was stopped, or whose machine is gone without a word,
+holds up whoever wants the same rows, and so keeps them no longer than a lease lasts."""
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -50,7 +54,7 @@ class Database:
                 "connect_timeout": 5,
                 "application_name": "muster",
                 "options": "-c timezone=UTC -c jit=off -c statement_timeout=60000 "
-                "-c idle_in_transaction_session_timeout=60000",
+                f"-c idle_in_transaction_session_timeout={IDLE_SECONDS * 1000}",
                 # A prepared statement belongs to one server process; poolers between us and it may switch.
                 "prepare_threshold": 5,
             }

@@ -19,6 +19,8 @@ _RECEIPTS = ", ".join(
 async def freeze(session: AsyncSession) -> None:
     """Every later statement of this transaction sees the same moment. Must be its first statement."""
     await run(session, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    # What was read is put together in the middle of it, and nothing is locked meanwhile.
+    await run(session, "SET LOCAL idle_in_transaction_session_timeout = '10min'")
 
 
 async def roles(session: AsyncSession, incident_id: int) -> Sequence[RowMapping]:
