@@ -122,8 +122,10 @@ def describe(bulletin: dict[str, Any]) -> str:
         f"{bulletin['incident']} bulletin {bulletin['number']}: {bulletin['state']}, {bulletin['stage']}",
         f"{recipients['total']} people: {ways}; {len(recipients['unreachable'])} cannot be reached",
     ]
+    lines += [f"{entry['people']} in quiet hours until {entry['until']}" for entry in recipients["quiet"]]
     lines += [f"error, {entry['where']}: {entry['message']}" for entry in bulletin["errors"]]
     lines += [f"warning, {entry['where']}: {entry['message']}" for entry in bulletin["warnings"]]
+    lines += [f"note, {entry['where']}: {entry['message']}" for entry in bulletin["notes"]]
     for message in bulletin["messages"]:
         if message["channel"] == "sms":
             lines.append(f"[{message['audience']}, {message['segments']} parts] {message['text']}")

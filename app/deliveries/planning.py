@@ -152,11 +152,6 @@ async def plan(
           SELECT step.id, rung, 0, channel, address, 'queued', 5, coalesce(held.until, :now), held.until,
                  0, 0, :now, :now
           FROM step {_HELD if quiet else _NOT_HELD} WHERE place = 1
-        ), untried AS (
-          -- Whom no channel reaches, somebody else has to tell, and at once.
-          UPDATE delivery SET next_tell_at = :now
-          FROM d LEFT JOIN step ON step.id = d.id
-          WHERE step.id IS NULL AND delivery.id = d.id AND delivery.next_tell_rung IS NOT NULL
         )
         UPDATE delivery SET next_rung = step.rung,
                next_step_at = CAST(:now AS timestamptz) + make_interval(secs => step.after_seconds)

@@ -2,6 +2,8 @@
 
 Telling reaches another person, so it is no reach of this one: it counts neither as a step that is still due nor as an
 attempt. A failure goes on to the next channel at once; whoever is told keeps their own time, unless no channel is left.
+Of those whom no channel reaches from the beginning nothing has failed: the preview named them, and the ladder's time
+holds.
 """
 
 from __future__ import annotations
