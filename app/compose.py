@@ -68,6 +68,7 @@ def make_house(settings: Settings, db: Database, jobs: Jobs, *, clock: Clock | N
         zone=ZoneInfo(settings.time_zone),
         sms_a_second=settings.sms_per_second,
         sms_a_day=settings.sms_per_day,
+        sms_guess=settings.sender_rate,
         confirm_above=settings.confirm_above,
     )
 

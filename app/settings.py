@@ -149,6 +149,11 @@ class Settings(BaseSettings):
         return not all(is_loopback(host) for host in hosts)
 
     @property
+    def sender_rate(self) -> float | None:
+        """Parts a second that Twilio takes from one long North American number; None where it depends."""
+        return 1.0 if not self.simulated and (self.twilio_sender or "").startswith("+1") else None
+
+    @property
     def simulator_token(self) -> str:
         """The simulator's auth token: the same in every process of one installation."""
         return "simulator-" + self.secret()[:24]

@@ -18,6 +18,7 @@ def upgrade() -> None:
     op.add_column("attempt", sa.Column("ask_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("attempt", sa.Column("asked", sa.Integer(), server_default="0", nullable=False))
     op.add_column("attempt", sa.Column("parts", sa.Integer(), server_default="1", nullable=False))
+    op.add_column("message", sa.Column("segments", sa.Integer(), nullable=True))
     op.create_table(
         "pace",
         sa.Column("channel", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -33,6 +34,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_attempt_ask_at", table_name="attempt", postgresql_where=sa.text("ask_at IS NOT NULL"))
     op.drop_table("pace")
+    op.drop_column("message", "segments")
     op.drop_column("attempt", "parts")
     op.drop_column("attempt", "asked")
     op.drop_column("attempt", "ask_at")

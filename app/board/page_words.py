@@ -143,6 +143,17 @@ def people(count: int) -> str:
     return "1 person" if count == 1 else f"{count:,} people"
 
 
+def lasting(seconds: float) -> str:
+    """How long something takes, as people say it: `40 seconds`, `19 minutes`, `2 hours and 5 minutes`."""
+    if seconds < 90:
+        return f"{max(2, round(seconds))} seconds"
+    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
+    if not hours:
+        return f"{minutes} minutes"
+    whole = f"{hours} hour{'s' if hours > 1 else ''}"
+    return f"{whole} and {minutes} minutes" if minutes else whole
+
+
 def roles(names: Sequence[str], *, last: str) -> str:
     """`commander or communications lead`."""
     said = [ROLES.get(name, name) for name in names]

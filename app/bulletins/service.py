@@ -85,7 +85,9 @@ async def draft(
     )
     for message in messages:
         if message["channel"] == "sms":
-            findings += checks.sms_findings(_sample(house, message, drill=incident["drill"]))
+            sample = _sample(house, message, drill=incident["drill"])
+            message["segments"] = sms_text.segments(sample.text)
+            findings += checks.sms_findings(sample)
     bulletin = await repository.insert(
         session,
         incident_id=incident["id"],
@@ -293,6 +295,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         "warnings": [{"where": p["where"], "message": p["message"]} for p in problems if p["level"] == "warning"],
         "notes": [{"where": note.where, "message": note.message} for note in notes],
         "recipients": recipients,
+        "estimate": _estimate(house, counts, shown),
         "messages": shown,
         "created_at": iso(bulletin["created_at"]),
         "approved_at": iso(bulletin["approved_at"]),
@@ -318,6 +321,26 @@ async def _waiting(
         if until is not None:
             found[until] += entry["people"]
     return sorted(found.items())
+
+
+def _estimate(house: House, counts: Sequence[RowMapping], shown: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many texts and parts the first step comes to, and how long the sender takes for them, where that is known.
+
+    A translation may have a part more or less: the longest of an audience counts.
+    """
+    longest: dict[str, int] = {}
+    for message in shown:
+        if message["channel"] == "sms":
+            longest[message["audience"]] = max(message["segments"], longest.get(message["audience"], 0))
+    texted = [entry for entry in counts if entry["channel"] == "sms"]
+    parts = sum(entry["people"] * longest.get(entry["audience"], 1) for entry in texted)
+    rate = house.sms_a_second or house.sms_guess
+    return {
+        "texts": sum(entry["people"] for entry in texted),
+        "parts": parts,
+        "seconds": round(parts / rate) if rate else None,
+        "parts_a_second": rate,
+    }
 
 
 def _recipients(counts: Sequence[RowMapping], unreachable: Sequence[RowMapping]) -> dict[str, Any]:

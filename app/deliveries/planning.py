@@ -28,6 +28,21 @@ _HELD = """JOIN person who ON who.id = step.person_id
 _NOT_HELD = "CROSS JOIN (SELECT CAST(NULL AS timestamptz) AS until) held"
 """Until when each first step waits for the end of somebody's quiet hours."""
 
+_PARTS = """LEFT JOIN message own ON own.bulletin_id = {bulletin} AND own.audience = step.audience
+    AND own.channel = step.channel AND own.language = step.language
+  LEFT JOIN message base ON base.bulletin_id = {bulletin} AND base.audience = step.audience
+    AND base.channel = step.channel AND base.language = ''"""
+"""The message that each step sends: `coalesce(own.segments, base.segments, 1)` are its parts."""
+
+_PRIORITY = """CASE WHEN (step.incident_id, step.person_id) IN (
+    SELECT ra.incident_id, ra.person_id FROM role_assignment ra
+    WHERE ra.role = 'incident_commander' AND ra.released_at IS NULL AND ra.person_id IS NOT NULL
+    UNION ALL
+    SELECT ra.incident_id, p.id FROM role_assignment ra JOIN account ac ON ac.id = ra.account_id
+    JOIN person p ON p.employee_id = ac.person_employee_id
+    WHERE ra.role = 'incident_commander' AND ra.released_at IS NULL) THEN 2 ELSE 5 END"""
+"""Whoever commands hears before everybody else, after help requests and escalations."""
+
 _CODES_LOCK = 727472003
 """Sends take their reply codes one after the other, so that two incidents never give one phone the same code."""
 
@@ -139,19 +154,20 @@ async def plan(
     await run(
         session,
         f"""
-        WITH d AS (SELECT id, person_id FROM delivery WHERE bulletin_id = :bulletin),
+        WITH d AS (SELECT id, person_id, incident_id, audience, language FROM delivery WHERE bulletin_id = :bulletin),
         r AS MATERIALIZED ({routes_sql(among="d")}),
         step AS (
-          SELECT d.id, d.person_id, s.rung, s.channel, s.after_seconds, r.address,
-                 row_number() OVER (PARTITION BY d.id ORDER BY s.rung) AS place
+          SELECT d.id, d.person_id, d.incident_id, d.audience, d.language, s.rung, s.channel, s.after_seconds,
+                 r.address, row_number() OVER (PARTITION BY d.id ORDER BY s.rung) AS place
           FROM d JOIN r ON r.person_id = d.person_id
           JOIN ladder_step s ON s.bulletin_id = :bulletin AND s.channel = r.channel
         ), made AS (
-          INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, not_before, held_until,
-                               fence, tries, created_at, updated_at)
-          SELECT step.id, rung, 0, channel, address, 'queued', 5, coalesce(held.until, :now), held.until,
-                 0, 0, :now, :now
-          FROM step {_HELD if quiet else _NOT_HELD} WHERE place = 1
+          INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, parts, not_before,
+                               held_until, fence, tries, created_at, updated_at)
+          SELECT step.id, rung, 0, step.channel, address, 'queued', {_PRIORITY},
+                 coalesce(own.segments, base.segments, 1), coalesce(held.until, :now), held.until, 0, 0, :now, :now
+          FROM step {_HELD if quiet else _NOT_HELD} {_PARTS.format(bulletin=":bulletin")}
+          WHERE place = 1
         )
         UPDATE delivery SET next_rung = step.rung,
                next_step_at = CAST(:now AS timestamptz) + make_interval(secs => step.after_seconds)
@@ -243,7 +259,8 @@ async def take_due_steps(
         session,
         f"""
         WITH due AS (
-          SELECT d.id, d.person_id, d.bulletin_id, d.incident_id, d.next_rung, b.sent_at, p.time_zone
+          SELECT d.id, d.person_id, d.bulletin_id, d.incident_id, d.audience, d.language, d.next_rung, b.sent_at,
+                 p.time_zone
           FROM delivery d
           JOIN bulletin b ON b.id = d.bulletin_id
           JOIN incident i ON i.id = d.incident_id
@@ -254,7 +271,8 @@ async def take_due_steps(
         ), r AS MATERIALIZED (
           {routes_sql(among="due")}
         ), step AS (
-          SELECT due.id, s.rung, s.channel, s.after_seconds, r.address, due.sent_at, due.bulletin_id, due.time_zone,
+          SELECT due.id, due.person_id, due.incident_id, due.audience, due.language, s.rung, s.channel,
+                 s.after_seconds, r.address, due.sent_at, due.bulletin_id, due.time_zone,
                  row_number() OVER (PARTITION BY due.id ORDER BY s.rung) AS place
           FROM due JOIN ladder_step s ON s.bulletin_id = due.bulletin_id AND s.rung >= due.next_rung
           JOIN r ON r.person_id = due.person_id AND r.channel = s.channel
@@ -270,10 +288,11 @@ async def take_due_steps(
             WHERE q.ends_at IS NOT NULL AND a.delivery_id = step.id AND a.held_until > :now) first ON true
           WHERE step.place = 1
         ), made AS (
-          INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, not_before, held_until,
-                               fence, tries, created_at, updated_at)
-          SELECT id, rung, 0, channel, address, 'queued', 5, coalesce(held_until, :now), held_until, 0, 0, :now, :now
-          FROM taken ON CONFLICT (delivery_id, rung, seq) DO NOTHING
+          INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, parts, not_before,
+                               held_until, fence, tries, created_at, updated_at)
+          SELECT step.id, rung, 0, step.channel, address, 'queued', {_PRIORITY},
+                 coalesce(own.segments, base.segments, 1), coalesce(held_until, :now), held_until, 0, 0, :now, :now
+          FROM taken step {_PARTS.format(bulletin="step.bulletin_id")} ON CONFLICT (delivery_id, rung, seq) DO NOTHING
         ), moved AS (
           UPDATE delivery d SET
             next_rung = later.rung,

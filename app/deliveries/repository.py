@@ -364,9 +364,9 @@ async def try_again(session: AsyncSession, attempt_id: int, *, not_before: datet
     """A new attempt, with a new token, on the same step and address."""
     await run(
         session,
-        """INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, not_before, fence, tries,
-                                created_at, updated_at)
-           SELECT delivery_id, rung, seq + 1, channel, address, 'queued', priority, :not_before, 0, 0, :now, :now
+        """INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, parts, not_before, fence,
+                                tries, created_at, updated_at)
+           SELECT delivery_id, rung, seq + 1, channel, address, 'queued', priority, parts, :not_before, 0, 0, :now, :now
            FROM attempt WHERE id = :id ON CONFLICT (delivery_id, rung, seq) DO NOTHING""",
         {"id": attempt_id, "not_before": not_before, "now": now},
     )

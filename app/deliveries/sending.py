@@ -25,11 +25,14 @@ QUIET_BEYOND = timedelta(days=3)
 """Quiet hours are worked out for so long after the ladder's last step: nothing of it waits longer to be sent."""
 
 
-async def send(session: AsyncSession, house: House, actor: Actor, key: str, number: int) -> dict[str, Any]:
+async def send(
+    session: AsyncSession, house: House, actor: Actor, key: str, number: int, *, confirm: bool = False
+) -> dict[str, Any]:
     """Sends an approved bulletin to everybody in its audiences, or to whom `for_those_told` says. A second send
     changes nothing.
 
-    Raises Conflict before approval, after a newer bulletin, and for a closed incident.
+    Raises Conflict before approval, after a newer bulletin, for a closed incident, and for more people than may be
+    told without `confirm`.
     """
     incident = await incidents.get(session, key, lock=True)
     bulletin = await bulletins.get(session, incident["id"], number, lock=True)
@@ -60,6 +63,13 @@ async def send(session: AsyncSession, house: House, actor: Actor, key: str, numb
     # That it is over may concern nobody: what was queued before is stopped all the same.
     if not total and not bulletins.for_those_told(bulletin):
         raise Conflict("Nobody would get this bulletin: import people first, or choose other audiences.")
+    if total > house.confirm_above and not confirm:
+        raise Conflict(
+            f"This goes to {total:,} people, which is more than {house.confirm_above:,}. Look once more at who gets "
+            'it; then send "confirm": true.',
+            recipients=total,
+            confirm_above=house.confirm_above,
+        )
     replaced = await planning.replace_earlier(
         session, incident_id=incident["id"], bulletin=bulletin, everybody=bulletin["stage"] == "resolved", now=now
     )
