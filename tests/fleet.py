@@ -35,7 +35,7 @@ from tests.conftest import ROOT, SECRET
 from tests.installation import Installation, shown
 from tests.journeys.crew import COUNTS, FINE, playbook_folder
 from tests.relay import Relay
-from tests.stack import ACCOUNT, AUTH_TOKEN, SENDER, free_port
+from tests.stack import ACCOUNT, AUTH_TOKEN, SENDER
 
 INSIDE = ROOT / "tests" / "faults" / "inside"
 LEASE_SECONDS = 10.0
@@ -89,6 +89,8 @@ class Fleet(Installation):
         self.server = EmbeddedPostgres(folder / "data")
         self.url = self.server.start()
         migrate.upgrade(self.url)
+        own = folder / "own"
+        own.mkdir()
         ports = dict(self.environment)
         self.relay = Relay(int(ports["MUSTER_SIMULATOR_PORT"]))
         self.environment |= {
@@ -104,7 +106,7 @@ class Fleet(Installation):
             "MUSTER_SMS_COUNTRIES": "US",
             "MUSTER_SETTLE_SECONDS": "2",
             "MUSTER_TIME_SCALE": "30",
-            "MUSTER_PLAYBOOKS_DIR": str(playbook_folder(folder / "own")),
+            "MUSTER_PLAYBOOKS_DIR": str(playbook_folder(own)),
             **settings,
         }
         self.running: dict[str, subprocess.Popen[bytes]] = {}
@@ -221,9 +223,7 @@ class Fleet(Installation):
         )  # fmt: skip
         assert report["created"] == len(people), report
         facts = {"what": "tills are down", "where": [site]}
-        incident = self.call(
-            "POST", "/incidents", json={"playbook": "exercise", "severity": severity, "facts": facts}
-        )
+        incident = self.call("POST", "/incidents", json={"playbook": "exercise", "severity": severity, "facts": facts})
         path = f"/incidents/{incident['key']}/bulletins"
         number = self.call("POST", path, json={"stage": "investigating", "facts": {}})["number"]
         self.call("POST", f"{path}/{number}/approve", json={"accept_warnings": True})
@@ -259,7 +259,9 @@ class Fleet(Installation):
             assert sum(part[name] for part in board["by_department"].values()) == counts[name], shown(board)
         return counts
 
-    def settled(self, told: Told, *, seconds: float = SETTLED_WITHIN, between: Callable[[], object] | None = None) -> float:
+    def settled(
+        self, told: Told, *, seconds: float = SETTLED_WITHIN, between: Callable[[], object] | None = None
+    ) -> float:
         """Waits until nobody is pending; `between` is done each time it is not so. Returns how long it took."""
 
         def nobody_pending() -> bool:
