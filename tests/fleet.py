@@ -89,6 +89,8 @@ class Fleet(Installation):
         self.server = EmbeddedPostgres(folder / "data")
         self.url = self.server.start()
         migrate.upgrade(self.url)
+        own = folder / "own"
+        own.mkdir()
         ports = dict(self.environment)
         self.relay = Relay(int(ports["MUSTER_SIMULATOR_PORT"]))
         self.environment |= {
@@ -104,7 +106,7 @@ class Fleet(Installation):
             "MUSTER_SMS_COUNTRIES": "US",
             "MUSTER_SETTLE_SECONDS": "2",
             "MUSTER_TIME_SCALE": "30",
-            "MUSTER_PLAYBOOKS_DIR": str(playbook_folder(folder / "own")),
+            "MUSTER_PLAYBOOKS_DIR": str(playbook_folder(own)),
             **settings,
         }
         self.running: dict[str, subprocess.Popen[bytes]] = {}

@@ -176,9 +176,14 @@ def _one_playbook(folder: Path) -> Path:
 
 
 @contextmanager
-def installation(**settings: str) -> Iterator[Installation]:
-    """A started installation in a short folder of its own; stopped and removed afterwards."""
+def installation(*, before: Callable[[Path], object] | None = None, **settings: str) -> Iterator[Installation]:
+    """A started installation in a short folder of its own; stopped and removed afterwards.
+
+    `before` is called with the data directory, before anything is started.
+    """
     folder = Path(tempfile.mkdtemp(prefix="mst"))
+    if before:
+        before(folder / "data")
     made = Installation(folder, **settings)
     try:
         made.start()

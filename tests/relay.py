@@ -29,6 +29,7 @@ class Relay:
 
     def __init__(self, to: int) -> None:
         self.to = to
+        self.port = 0
         self.point: Callable[[str], Point | None] = lambda number: None
         """Where a message to this number is stopped, if anywhere."""
         self.held: dict[str, Point] = {}

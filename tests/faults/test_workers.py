@@ -125,7 +125,7 @@ def test_a_worker_that_is_stopped_for_longer_than_its_lease(muster: Fleet) -> No
 def test_a_worker_that_is_stopped_between_headers_and_body(muster: Fleet) -> None:
     """SIGSTOP after the headers have left, beyond the lease: awake again it writes no body, and the carrier has one."""
     flag = muster.folder / "pause"
-    muster.kill("a")
+    muster.pause("a")
     late = muster.worker("late", PYTHONPATH=str(INSIDE), FAULT_PAUSE_BEFORE_BODY=str(flag))
     muster.pause("b")
     flag.touch()
@@ -142,8 +142,8 @@ def test_a_worker_that_is_stopped_between_headers_and_body(muster: Fleet) -> Non
 @pytest.mark.parametrize("seconds", ["3600", "-3600"])
 def test_a_worker_whose_clock_is_one_hour_off(muster: Fleet, seconds: str) -> None:
     """It sends at once and not in an hour, takes the ladder's next step when it is due, and writes true times."""
-    muster.kill("a")
-    muster.kill("b")
+    muster.pause("a")
+    muster.pause("b")
     muster.worker("wrong", PYTHONPATH=str(INSIDE), FAULT_CLOCK_SECONDS=seconds)
     told = muster.tell([someone(email=True) for _ in range(8)])
     muster.until(lambda: sum(muster.mails(told).values()) == 8, seconds=20)
@@ -158,7 +158,7 @@ def test_a_worker_whose_clock_is_one_hour_off(muster: Fleet, seconds: str) -> No
 
 
 def test_two_timers_take_each_step_once(muster: Fleet) -> None:
-    """Two workers look at whose next step is due, one of them stopped meanwhile and awake again: one mail each."""
+    """Two workers look at whose step is due, one of them stopped across the time and then awake: one mail each."""
     told = [muster.tell([someone(email=True) for _ in range(10)]) for _ in range(2)]
     for one in told:
         muster.until(lambda one=one: muster.states(one)["queued"] == 0, seconds=20)  # type: ignore[misc]

@@ -30,7 +30,7 @@ def set_clock_forward(seconds: float) -> None:
         def __subclasscheck__(cls, subclass: type) -> bool:
             return issubclass(subclass, real)
 
-    class Shifted(real, metaclass=Kind):
+    class Shifted(real, metaclass=Kind):  # type: ignore[valid-type, misc]
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             return real.now(tz) + by
@@ -49,10 +49,14 @@ def pause_before_body(flag: Path) -> None:
 
     was = _trace.Trace.atrace
 
-    async def atrace(self: Any, name: str, info: dict[str, Any]) -> None:
-        if name == "send_request_body.started" and info["request"].method == b"POST" and flag.exists():  # noqa: ASYNC240 (it stops the whole process)
-            flag.unlink()  # noqa: ASYNC240
+    def once() -> None:
+        if flag.exists():
+            flag.unlink()
             os.kill(os.getpid(), signal.SIGSTOP)
+
+    async def atrace(self: Any, name: str, info: dict[str, Any]) -> None:
+        if name == "send_request_body.started" and info["request"].method == b"POST":
+            once()
         await was(self, name, info)
 
     _trace.Trace.atrace = atrace  # type: ignore[method-assign]
