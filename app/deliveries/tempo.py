@@ -22,7 +22,7 @@ allowed is doubled, up to the second figure."""
 REST_SECONDS = (2.0, 16.0)
 """How long a channel rests after nothing of a chunk came through: doubled each time, up to the second figure."""
 
-WAIT_SECONDS = (0.25, 8.0)
+WAIT_SECONDS = (0.25, 1.0)
 """How long a lane waits before its next chunk once the provider asked us to slow down: doubled each time that it asks,
 halved each time that it does not."""
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from app.channels.sms_text import compose_sms, encoding, segments, units
-from app.playbooks.facts import LONGEST_TIME, format_digits, names_within, number_bounds, room, with_unit
+from app.playbooks.facts import LONGEST_TIME, format_digits, number_bounds, room, with_unit
 from app.playbooks.problems import joined
 from app.playbooks.schema import SITES, Fact, Playbook, Stage
 from app.playbooks.template import BUILT_IN_LONGEST, ScriptTemplate, names
@@ -35,9 +35,10 @@ def renderings(fact: Fact, sites: Sequence[str] = ()) -> list[str]:
         found.extend(_numbers(fact))
     elif fact.from_ == SITES:
         found.append(_WIDE * min(room(fact), 500))
-        unusual = [name for name in sites if encoding(name) == "UCS-2"]
+        # Which names are chosen together is not known: as long as there is room, with one letter outside GSM-7.
+        unusual = next((letter for name in sites for letter in name if encoding(letter) == "UCS-2"), "")
         if unusual:
-            found.append(names_within([*unusual, *sites] if fact.many else [max(unusual, key=len)], room(fact)))
+            found.append((unusual + _WIDE * 500)[: min(room(fact), 500)])
     elif fact.choices:
         found.extend([joined(fact.choices)] if fact.many else fact.choices)
     return found or [""]

@@ -44,7 +44,7 @@ class LostTexts:
             first = await repository.first_sent(session)
         if first is None:
             return 0
-        since = max(first, now - LOOK_BACK)
+        since = max(first - timedelta(seconds=1), now - LOOK_BACK)  # their records count whole seconds
         try:
             if self._read_until is not None:
                 since = max(since, self._read_until - OVERLAP)

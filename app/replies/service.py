@@ -229,7 +229,8 @@ async def _bare(
     person_id = int(people[0]["person_id"])
     questions = [dict(question) for question in await repository.questions(session, [person_id])]
     if (sent := inbound.found_at) is not None:  # what came later cannot have been meant
-        questions = [q for q in questions if q["handed_over_at"] is not None and q["handed_over_at"] <= sent]
+        before = sent + timedelta(seconds=1)  # the provider's records count whole seconds
+        questions = [q for q in questions if q["handed_over_at"] is not None and q["handed_over_at"] < before]
     open_ones = [question for question in questions if question["open"]]
     if len(open_ones) > 1:
         return Handled("asked_which_question", wording.which_question(open_ones), person_id)

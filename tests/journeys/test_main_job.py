@@ -30,6 +30,8 @@ async def test_six_hundred_are_told_and_accounted_for(database_url: str, tmp_pat
         # Everybody once: each text and each mail bears a link of its own, and together they are all but the few whom
         # nothing reaches.
         texts, mails = await muster.texts(), await muster.emails()
+        # Whom nothing reaches, their managers are told of meanwhile: those notices ask for no answer.
+        texts = [text for text in texts if "Reply 1 OK" in text["body"]]
         words = [*(text["body"] for text in texts), *(mail["text"] for mail in mails)]
         links = Counter(token for each in words for token in LINK.findall(each))
         assert len(links) == len(words)
