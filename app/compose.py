@@ -50,7 +50,9 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[str, Embedded
 
 def make_house(settings: Settings, db: Database, jobs: Jobs, *, clock: Clock | None = None) -> House:
     """How this installation is set up. Channels are those that have a provider."""
-    channels = [channel for channel, there in (("sms", settings.twilio), ("email", settings.smtp)) if there is not None]
+    twilio = settings.twilio
+    calls = twilio is not None and twilio.voice_sender is not None
+    there = {"sms": twilio is not None, "email": settings.smtp is not None, "voice": calls}
     return House(
         db=db,
         clock=clock or DatabaseClock(),
@@ -58,7 +60,7 @@ def make_house(settings: Settings, db: Database, jobs: Jobs, *, clock: Clock | N
         jobs=jobs,
         base_url=settings.public_url,
         playbooks_dir=settings.playbooks_dir,
-        channels=tuple(channels),
+        channels=tuple(channel for channel, usable in there.items() if usable),
         countries=settings.countries,
         simulated=settings.simulated,
         time_scale=settings.time_scale,
@@ -66,6 +68,7 @@ def make_house(settings: Settings, db: Database, jobs: Jobs, *, clock: Clock | N
         zone=ZoneInfo(settings.time_zone),
         sms_a_second=settings.sms_per_second,
         sms_a_day=settings.sms_per_day,
+        sms_guess=settings.sender_rate,
         confirm_above=settings.confirm_above,
     )
 

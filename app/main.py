@@ -39,6 +39,7 @@ from app.review import api as review_api
 from app.settings import Settings
 from app.web import asgi, documentation, problems, templating
 from app.webhooks import twilio as twilio_webhooks
+from app.webhooks import voice as voice_webhooks
 
 STATIC = Path(__file__).parent / "web" / "static"
 CALIBRATE_SECONDS = 30.0
@@ -72,6 +73,7 @@ def create_app(
         replies_api.router,
         review_api.router,
         twilio_webhooks.router,
+        voice_webhooks.router,
         readiness_api.router,
     ):
         app.include_router(router)

@@ -51,6 +51,11 @@ class Settings(BaseSettings):
     twilio_sender: kinds.Sender | None = Field(
         None, description="Who texts come from: an E.164 number or a Messaging Service SID (`MG...`)."
     )
+    twilio_voice_sender: kinds.PhoneNumber | None = Field(
+        None,
+        description="Who calls come from: an E.164 number. Unset: the sender when it is a number; with a Messaging "
+        "Service nobody is called.",
+    )
     twilio_api_base_url: kinds.WebAddress | None = Field(
         None, description="Where the API is: for tests and regions. Unset: `https://api.twilio.com`."
     )
@@ -144,6 +149,11 @@ class Settings(BaseSettings):
         return not all(is_loopback(host) for host in hosts)
 
     @property
+    def sender_rate(self) -> float | None:
+        """Parts a second that Twilio takes from one long North American number; None where it depends."""
+        return 1.0 if not self.simulated and (self.twilio_sender or "").startswith("+1") else None
+
+    @property
     def simulator_token(self) -> str:
         """The simulator's auth token: the same in every process of one installation."""
         return "simulator-" + self.secret()[:24]
@@ -151,9 +161,8 @@ class Settings(BaseSettings):
     @property
     def twilio(self) -> TwilioConfig | None:
         if self.simulated:
-            return TwilioConfig(
-                SIMULATOR_ACCOUNT_SID, self.simulator_token, SIMULATOR_SENDER, f"http://127.0.0.1:{self.simulator_port}"
-            )
+            base = f"http://127.0.0.1:{self.simulator_port}"
+            return TwilioConfig(SIMULATOR_ACCOUNT_SID, self.simulator_token, SIMULATOR_SENDER, base, SIMULATOR_SENDER)
         if not (self.twilio_account_sid and self.twilio_auth_token and self.twilio_sender):
             return None
         return TwilioConfig(
@@ -161,6 +170,7 @@ class Settings(BaseSettings):
             self.twilio_auth_token,
             self.twilio_sender,
             self.twilio_api_base_url or "https://api.twilio.com",
+            self.twilio_voice_sender or (self.twilio_sender if self.twilio_sender.startswith("+") else None),
         )
 
     @property
@@ -225,7 +235,11 @@ class Settings(BaseSettings):
             "MUSTER_TWILIO_AUTH_TOKEN": self.twilio_auth_token,
             "MUSTER_TWILIO_SENDER": self.twilio_sender,
         }
-        _whole(twilio, {"MUSTER_TWILIO_API_BASE_URL": self.twilio_api_base_url}, "to text people")
+        also = {
+            "MUSTER_TWILIO_API_BASE_URL": self.twilio_api_base_url,
+            "MUSTER_TWILIO_VOICE_SENDER": self.twilio_voice_sender,
+        }
+        _whole(twilio, also, "to text people")
         smtp = {"MUSTER_SMTP_URL": self.smtp_url, "MUSTER_EMAIL_SENDER": self.email_sender}
         _whole(smtp, {"MUSTER_EMAIL_REPLY_TO": self.email_reply_to}, "to send email")
         if self.database_url and not self.secret_key:

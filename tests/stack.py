@@ -135,6 +135,18 @@ class Stack:
         assert response.status_code < 400, response.text
         return str(response.json()["twiml"])
 
+    async def calls(self, to: str) -> list[dict[str, Any]]:
+        """Every call to that phone, as the carrier remembers it, the oldest first."""
+        found = (await self.carrier.get("/simulator/calls", params={"to": to})).json()
+        return list(found["calls"])
+
+    async def phone(self, number: str, does: str, key: str = "") -> dict[str, Any]:
+        """What the person at that phone does in a call (pick_up, press, hang_up); returns the call."""
+        response = await self.carrier.post(f"/simulator/phones/{number}/call", json={"do": does, "key": key})
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
     async def until(self, true: Callable[[], Awaitable[bool]], *, seconds: float = 20.0) -> None:
         """Waits for something that must come to hold; fails when it does not in time."""
         ends = time.monotonic() + seconds
@@ -180,7 +192,13 @@ async def stack(
         playbooks.forget_folder(house.playbooks_dir)
         await playbooks.sync(house)
         providers = registry.build(
-            TwilioConfig(ACCOUNT, AUTH_TOKEN, SENDER, f"http://127.0.0.1:{simulator.http_port}"),
+            TwilioConfig(
+                ACCOUNT,
+                AUTH_TOKEN,
+                SENDER,
+                f"http://127.0.0.1:{simulator.http_port}",
+                SENDER if "voice" in channels else None,
+            ),
             SmtpConfig("127.0.0.1", simulator.smtp_port, False, None, None, "muster@example.org", None),
         )
         hub = Hub(database_url)

@@ -1,7 +1,7 @@
 """What sending keeps: when the provider is asked about a message, how many parts it has, how fast a sender may go
 
 Revision ID: 0006
-Revises: 0003
+Revises: 0005
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ import sqlmodel
 from alembic import op
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -18,6 +18,7 @@ def upgrade() -> None:
     op.add_column("attempt", sa.Column("ask_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("attempt", sa.Column("asked", sa.Integer(), server_default="0", nullable=False))
     op.add_column("attempt", sa.Column("parts", sa.Integer(), server_default="1", nullable=False))
+    op.add_column("message", sa.Column("segments", sa.Integer(), nullable=True))
     op.create_table(
         "pace",
         sa.Column("channel", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -33,6 +34,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_attempt_ask_at", table_name="attempt", postgresql_where=sa.text("ask_at IS NOT NULL"))
     op.drop_table("pace")
+    op.drop_column("message", "segments")
     op.drop_column("attempt", "parts")
     op.drop_column("attempt", "asked")
     op.drop_column("attempt", "ask_at")

@@ -69,6 +69,7 @@ async def _page(
         own=row["created_by"] == visit.actor.account_id,
         role_counts=not rule.roles or visit.actor.role == "admin" or visit.actor.role in rule.roles,
         newest=newest,
+        many=total > house.confirm_above,
         refusal=refusal,
         words=page_words,
     )
@@ -96,7 +97,9 @@ def _problems(shown: dict[str, Any]) -> list[dict[str, Any]]:
 def _place(where: str) -> str:
     """What a finding is about, in the words of the form."""
     name = where.removeprefix("facts.").replace("_", " ")
-    return {"bulletin": "This bulletin", "audiences": "Who is told"}.get(where, name.capitalize())
+    return {"bulletin": "This bulletin", "audiences": "Who is told", "ladder": "The ladder"}.get(
+        where, name.capitalize()
+    )
 
 
 def _audiences(playbook: Playbook, shown: dict[str, Any], house: House) -> list[dict[str, Any]]:
@@ -140,7 +143,8 @@ async def approve(key: Text, number: Number, request: Request, house: HouseDep, 
 async def send(key: Text, number: Number, request: Request, house: HouseDep, posted: Sending) -> Response:
     try:
         async with house.db.begin() as session:
-            await sending.send(session, house, posted.actor, key, number)  # a second press changes nothing
+            # A second press changes nothing.
+            await sending.send(session, house, posted.actor, key, number, confirm=bool(posted.form.text("confirm")))
     except MusterError as error:
         return await _refused(request, house, posted.visit, key, number, error)
     return see(f"/incidents/{key}?done=sent")

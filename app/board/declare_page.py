@@ -139,8 +139,8 @@ def _severity(playbook: Playbook, name: Any, channels: Sequence[str]) -> dict[st
     level = playbook.severities[name]
     ladder = []
     for step in playbook.ladder_for(name):
-        if step.send in channels:
-            verb = page_words.CHANNEL_VERBS[step.send]
+        if step.send is None or step.send in channels:
+            verb = page_words.CHANNEL_VERBS[step.send] if step.send else f"tell the {page_words.TOLD[step.tell or '']}"
             ladder.append(f"{verb} after {exactly(step.after.total_seconds())}" if step.after else verb)
     roles = level.approval.roles
     needs = page_words.roles(roles, last="and") if roles else "one approval"
@@ -165,7 +165,7 @@ async def _told(
     expected = await page_reads.expected(
         session,
         specs=bulletins.audience_specs(playbook, list(playbook.audiences), good),
-        ladder=[channel for channel, _ in bulletins.ladder(playbook, severity)],
+        ladder=playbook.channels_for(severity),
         channels=house.channels,
         countries=house.countries,
     )

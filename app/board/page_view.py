@@ -160,6 +160,7 @@ async def _reach(
     if board is None or bulletin is None:
         return {
             "counts": None, "departments": [], "curve": None, "people": [], "more": None, "listed": 0,
+            "coming": [],
             "account": page_words.account(None, 0),
         }  # fmt: skip
     counts = page_chart.tally(board["counts"] | {"total": board["total"]})
@@ -182,6 +183,7 @@ async def _reach(
         "curve": curve,
         "people": people,
         "more": more,
+        "coming": board["next"],
         "listed": how_many(board, visit.actor.department or filters.department, filters),
         "account": page_words.account(counts, incident["open_help"]),
     }

@@ -11,6 +11,8 @@ from app.deliveries.states import NOT_DELIVERED, State
 from app.replies.wording import RUNGS
 
 CHANNELS = {"sms": "Text", "email": "Email", "voice": "Call"}
+TOLD = {"manager": "manager", "department_lead": "department lead", "commander": "commander"}
+"""Whom a step of the ladder tells that somebody has not answered."""
 CHANNEL_VERBS = {"sms": "text", "email": "email", "voice": "call"}
 
 STATES = {
@@ -34,6 +36,15 @@ STATES = {
     State.EXPIRED: "waited too long",
 }
 
+CALL_STATES = {
+    State.QUEUED_THERE: "waiting to be dialled",
+    State.SENDING: "ringing",
+    State.SENT: "picked up",
+    State.DELIVERED: "picked up",
+    State.UNDELIVERED: "reached nobody",
+}
+"""What is said otherwise of a call."""
+
 FILTERS = {
     "open": ("Has not answered", ("waiting", "pending", "uncertain", "unreachable")),
     "unreachable": ("Cannot be reached", ("unreachable",)),
@@ -48,7 +59,10 @@ FILTERS = {
 """What the list of people can be narrowed to: words for the choice, and the statuses it means (none: every one)."""
 
 RESPONSES = {"ok": "OK", "need_help": "needs help", "cannot": "cannot do their part"}
-VIAS = {"sms": "by text", "page": "on the staff page", "in_person": "in person", "phone": "by phone"}
+VIAS = {
+    "sms": "by text", "page": "on the staff page", "voice": "in our call", "in_person": "in person",
+    "phone": "by phone",
+}  # fmt: skip
 
 STATUSES = {
     "declared": "Declared",
@@ -77,7 +91,8 @@ def tried(attempt: Mapping[str, Any]) -> tuple[str, bool]:
     """(one attempt in words, whether it definitely failed)."""
     state = State(attempt["state"])
     failed = state in NOT_DELIVERED
-    said = f"{CHANNELS.get(attempt['channel'], attempt['channel'])} {STATES[state]}"
+    words = STATES | CALL_STATES if attempt["channel"] == "voice" else STATES
+    said = f"{CHANNELS.get(attempt['channel'], attempt['channel'])} {words[state]}"
     if attempt["reason"] and state is not State.ABSENT:
         said += f": {_why(attempt)}"
     return said, failed
@@ -128,6 +143,17 @@ def people(count: int) -> str:
     return "1 person" if count == 1 else f"{count:,} people"
 
 
+def lasting(seconds: float) -> str:
+    """How long something takes, as people say it: `40 seconds`, `19 minutes`, `2 hours and 5 minutes`."""
+    if seconds < 90:
+        return f"{max(2, round(seconds))} seconds"
+    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
+    if not hours:
+        return f"{minutes} minutes"
+    whole = f"{hours} hour{'s' if hours > 1 else ''}"
+    return f"{whole} and {minutes} minutes" if minutes else whole
+
+
 def roles(names: Sequence[str], *, last: str) -> str:
     """`commander or communications lead`."""
     said = [ROLES.get(name, name) for name in names]
@@ -156,7 +182,41 @@ def _sent(data: Mapping[str, Any], _who: str) -> str:
 
 def _fallback(data: Mapping[str, Any], _who: str) -> str:
     channel = CHANNELS.get(data["channel"], data["channel"])
-    return f"{channel} to {people(data['people'])} who had not answered bulletin {data['bulletin']}"
+    held = f", {data['held']:,} of them after their quiet hours" if data.get("held") else ""
+    return f"{channel} to {people(data['people'])} who had not answered bulletin {data['bulletin']}{held}"
+
+
+def _escalated(data: Mapping[str, Any], _who: str) -> str:
+    whom = TOLD[data["tell"]]
+    about = f"not answered bulletin {data['bulletin']}"
+    parts = []
+    if data["people"]:
+        told = len(data["told"])
+        one = f"The {whom} was told" if told == 1 and whom == "commander" else f"{_many(told, whom)} told"
+        parts.append(f"{one} that {people(data['people'])} {'has' if data['people'] == 1 else 'have'} {about}")
+    if data["untold"]:
+        parts.append(
+            f"No {whom} to tell about {people(data['untold'])}{'' if parts else f', {about}'}: the next in line"
+        )
+    return ". ".join(parts)
+
+
+def _many(count: int, whom: str) -> str:
+    return f"1 {whom} was" if count == 1 else f"{count:,} {whom}s were"
+
+
+def step(name: str) -> str:
+    """A step of the ladder as the API names it, in words: `Text`, `Tell the manager`."""
+    told = name.removeprefix("tell ")
+    return CHANNELS.get(name, name) if told == name else f"Tell the {TOLD.get(told, told)}"
+
+
+def coming(entry: Mapping[str, Any]) -> str:
+    """What comes next for how many, without when: `email to 34 people`, `the manager is told about 3 people`."""
+    told = entry["step"].removeprefix("tell ")
+    if told == entry["step"]:
+        return f"{CHANNELS.get(told, told).lower()} to {people(entry['people'])}"
+    return f"the {TOLD.get(told, told)} is told about {people(entry['people'])}"
 
 
 def _status(data: Mapping[str, Any], _who: str) -> str:
@@ -178,6 +238,7 @@ _ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
     "bulletin_sent": _sent,
     "bulletin_cancelled": lambda d, w: f"Bulletin {d['bulletin']} cancelled; {people(d['stopped'])} not told any more",
     "fallback": _fallback,
+    "escalated": _escalated,
     "status_changed": _status,
     "severity_changed": lambda d, w: f"Severity changed from {d['from']} to {d['to']}",
     "commander_changed": lambda d, w: f"{w} is commander now",

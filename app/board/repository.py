@@ -18,7 +18,10 @@ _TARGET = """
 _BOARD = f"""
   mine AS MATERIALIZED (SELECT d.* FROM delivery d WHERE d.bulletin_id = (SELECT id FROM target)),
   tried AS MATERIALIZED (
-    SELECT a.delivery_id, a.channel, a.state FROM attempt a JOIN mine ON mine.id = a.delivery_id
+    SELECT a.delivery_id, a.channel, a.state, mine.person_id,
+           CASE WHEN a.state = 'queued' AND a.held_until = a.not_before AND mine.response IS NULL
+             AND mine.cancelled_at IS NULL THEN a.held_until END AS waits_until
+    FROM attempt a JOIN mine ON mine.id = a.delivery_id
   ),
   s AS ({ATTEMPT_SUMMARY.replace("FROM attempt a", "FROM tried a")} GROUP BY a.delivery_id),
   each_one AS (
@@ -27,16 +30,36 @@ _BOARD = f"""
     JOIN incident i ON i.id = d.incident_id LEFT JOIN s ON s.delivery_id = d.id
   ),
   departments AS (SELECT department, status, count(*) AS people FROM each_one GROUP BY 1, 2),
-  channels AS (SELECT channel, state, count(*) AS attempts FROM tried GROUP BY 1, 2)
+  channels AS (SELECT channel, state, count(*) AS attempts FROM tried GROUP BY 1, 2),
+  running AS (
+    SELECT target.id FROM target JOIN incident i ON i.id = target.incident_id
+    WHERE target.state = 'sent' AND i.closed_at IS NULL
+  ),
+  coming AS (
+    SELECT l.channel AS step, m.next_step_at AS at FROM mine m JOIN person p ON p.id = m.person_id AND p.active
+    JOIN ladder_step l ON l.bulletin_id = m.bulletin_id AND l.rung = m.next_rung
+    WHERE m.response IS NULL AND m.cancelled_at IS NULL
+    UNION ALL
+    SELECT 'tell ' || l.tell, m.next_tell_at FROM mine m JOIN person p ON p.id = m.person_id AND p.active
+    JOIN ladder_step l ON l.bulletin_id = m.bulletin_id AND l.rung = m.next_tell_rung
+    WHERE m.response IS NULL AND m.cancelled_at IS NULL
+    UNION ALL
+    SELECT a.channel, a.waits_until FROM tried a JOIN person p ON p.id = a.person_id AND p.active
+    WHERE a.waits_until IS NOT NULL
+  ),
+  steps AS (
+    SELECT step, min(at) AS at, count(*) AS people FROM coming WHERE EXISTS (SELECT FROM running) GROUP BY step
+  )
   SELECT target.*, clock_timestamp() AS as_of,
          (SELECT coalesce(jsonb_agg(to_jsonb(departments)), '[]') FROM departments) AS departments,
-         (SELECT coalesce(jsonb_agg(to_jsonb(channels)), '[]') FROM channels) AS channels
+         (SELECT coalesce(jsonb_agg(to_jsonb(channels)), '[]') FROM channels) AS channels,
+         (SELECT coalesce(jsonb_agg(to_jsonb(steps) ORDER BY at, step), '[]') FROM steps) AS coming
   FROM target
 """
 
 
 async def board(session: AsyncSession, key: str, number: int) -> RowMapping | None:
-    """Counts by department and status, attempts by channel and state, in one statement."""
+    """Counts by department and status, attempts by channel and state, what comes next, in one statement."""
     return await row(
         session,
         f"WITH target AS ({_TARGET} WHERE i.key = :key AND b.number = :number), {_BOARD}",
@@ -65,8 +88,9 @@ async def recipients(
         session,
         f"""
         WITH each_one AS (
-          SELECT d.id, d.response, d.responded_via, d.responded_at, d.next_rung, d.next_step_at, d.unreachable_reason,
-                 d.cancel_reason, d.audience, d.bulletin_id, p.employee_id, p.name, p.title, p.site, p.active,
+          SELECT d.id, d.response, d.responded_via, d.responded_at, d.next_rung, d.next_step_at, d.next_tell_rung,
+                 d.next_tell_at, d.unreachable_reason, d.cancel_reason, d.audience, d.bulletin_id,
+                 p.employee_id, p.name, p.title, p.site, p.active,
                  dep.name AS department, dep.key AS department_key, {STATUS} AS status
           FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
           JOIN incident i ON i.id = d.incident_id
@@ -83,16 +107,20 @@ async def recipients(
             AND (CAST(:after AS bigint) IS NULL OR e.id > :after)
           ORDER BY e.id LIMIT :limit
         )
-        SELECT c.*, l.channel AS next_channel,
+        SELECT c.*, l.channel AS next_channel, t.tell AS next_tell,
+          (SELECT coalesce(jsonb_agg(jsonb_build_object('tell', e.tell, 'name', tp.name, 'at', e.at)
+             ORDER BY e.at, e.id), '[]')
+           FROM escalation e JOIN person tp ON tp.id = e.person_id WHERE e.delivery_id = c.id) AS told,
           (SELECT coalesce(jsonb_agg(jsonb_build_object(
              'channel', a.channel, 'address', a.address, 'state', a.state, 'error_code', a.error_code,
-             'reason', a.reason, 'not_before', a.not_before, 'created_at', a.created_at,
+             'reason', a.reason, 'not_before', a.not_before, 'held_until', a.held_until, 'created_at', a.created_at,
              'provider_message_id', a.provider_message_id,
              'handed_over_at', a.handed_over_at, 'accepted_at', a.accepted_at, 'updated_at', a.updated_at)
              ORDER BY a.rung, a.seq), '[]')
            FROM attempt a WHERE a.delivery_id = c.id) AS attempts
         FROM chosen c
         LEFT JOIN ladder_step l ON l.bulletin_id = c.bulletin_id AND l.rung = c.next_rung
+        LEFT JOIN ladder_step t ON t.bulletin_id = c.bulletin_id AND t.rung = c.next_tell_rung
         ORDER BY c.id
         """,
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +56,7 @@ def show(found: RowMapping) -> dict[str, Any]:
         "counts": counts,
         "by_department": dict(sorted(by_department.items())),
         "by_channel": dict(sorted(by_channel.items())),
+        "next": [{**entry, "at": _again(entry["at"])} for entry in found["coming"]],
         "simulated": found["simulated"],
         "drill": found["drill"],
         "as_of": iso(found["as_of"]),
@@ -103,11 +105,7 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
         {**attempt, "reason": reasons.provider_words(attempt["reason"], attempt["address"])}
         for attempt in entry["attempts"]
     ]
-    then, then_at = entry["next_channel"], iso(entry["next_step_at"])
-    waiting = [attempt for attempt in attempts if attempt["state"] == State.QUEUED]
-    if then is None and waiting and entry["status"] == "pending":
-        # Another try on the same channel, or one that waits its turn.
-        _x, _y = waiting[-1]["channel"], _again(waiting[-1]["not_before"])
+    then = _next_step(entry, attempts)
     return {
         "person_id": entry["employee_id"],
         "name": entry["name"],
@@ -127,8 +125,9 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
         "response": entry["response"],
         "via": entry["responded_via"],
         "acknowledged_at": iso(entry["responded_at"]),
-        "next_step": then,
-        "next_step_at": then_at,
+        "next_step": then[1] if then else None,
+        "next_step_at": iso(then[0]) if then else None,
+        "told": [{**told, "at": _again(told["at"])} for told in entry["told"]],
         "attempts": [
             {
                 "channel": attempt["channel"],
@@ -138,12 +137,35 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
                 "provider_message_id": attempt["provider_message_id"],
                 **{
                     name: _again(attempt[name])
-                    for name in ("created_at", "handed_over_at", "accepted_at", "updated_at")
+                    for name in ("created_at", "held_until", "handed_over_at", "accepted_at", "updated_at")
                 },
             }
             for attempt in attempts
         ],
     }
+
+
+def _next_step(entry: RowMapping, attempts: Sequence[Mapping[str, Any]]) -> tuple[datetime, str] | None:
+    """(when, what) comes next for somebody who has not answered: a channel, or `tell` and whom.
+
+    The next channel of the ladder, whoever is told next, or a text or call that waits for the end of quiet hours,
+    whichever comes first; else another try on the same channel, or one that waits its turn.
+    """
+    if entry["response"] is not None or entry["status"] == "cancelled":
+        return None
+    queued = [
+        (datetime.fromisoformat(attempt["not_before"]), str(attempt["channel"]), attempt["held_until"] is not None)
+        for attempt in attempts
+        if attempt["state"] == State.QUEUED
+    ]
+    coming = [(at, channel) for at, channel, held in queued if held]
+    if entry["next_channel"] is not None:
+        coming.append((entry["next_step_at"], entry["next_channel"]))
+    elif entry["status"] == "pending" and not coming:
+        coming += [(at, channel) for at, channel, _held in queued[-1:]]
+    if entry["next_tell"] is not None:
+        coming.append((entry["next_tell_at"], f"tell {entry['next_tell']}"))
+    return min(coming, default=None)
 
 
 def _again(text: str | None) -> str | None:

@@ -97,7 +97,7 @@ async def _form(
         expected = await page_reads.expected(
             session,
             specs=bulletins.audience_specs(playbook, [name], good),
-            ladder=[channel for channel, _ in bulletins.ladder(playbook, incident["severity"])],
+            ladder=playbook.channels_for(incident["severity"]),
             channels=house.channels,
             countries=house.countries,
         )

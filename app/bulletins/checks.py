@@ -14,7 +14,7 @@ from app.playbooks.checks import MOST_SEGMENTS
 
 @dataclass(frozen=True)
 class Finding:
-    """`level` is error (blocks approval) or warning (must be accepted); `where` names the part."""
+    """`level` is error (blocks approval), warning (must be accepted) or note; `where` names the part."""
 
     level: str
     where: str
@@ -72,6 +72,24 @@ def interval_findings(*, last_sent: datetime | None, now: datetime, least: timed
             "between two, so that people can act on each",
         )
     ]  # fmt: skip
+
+
+def ladder_findings(tried: Sequence[str], channels: Sequence[str]) -> list[Finding]:
+    """What a ladder that tries these channels cannot do where only `channels` have a provider."""
+    unusable = [channel for channel in tried if channel not in channels]
+    if len(unusable) < len(tried):
+        return [
+            Finding("note", "ladder", f"its step send: {channel} is skipped, because {channel} has no provider here")
+            for channel in unusable
+        ]
+    if not tried:
+        what = "only tells others and tries nobody; add a step with send: sms, email or voice"
+    else:
+        what = (
+            f"can reach nobody: it tries only {' and '.join(tried)}, for which there is no provider here; "
+            "set one up, or use a playbook that tries another channel"
+        )
+    return [Finding("warning", "ladder", what)]
 
 
 def sample(

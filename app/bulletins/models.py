@@ -49,7 +49,7 @@ class Bulletin(SQLModel, table=True):
 class Message(SQLModel, table=True):
     """A bulletin rendered for one audience and channel, facts substituted; code and link come per recipient.
 
-    `language` is '' for the playbook's own.
+    `language` is '' for the playbook's own. `segments`: how many parts a text has, as each person gets it.
     """
 
     __tablename__ = "message"
@@ -62,6 +62,7 @@ class Message(SQLModel, table=True):
     language: str = ""
     subject: str | None = None
     text: str
+    segments: int | None = None
 
 
 class Approval(SQLModel, table=True):

@@ -65,10 +65,10 @@ async def insert(
 async def add_messages(session: AsyncSession, bulletin_id: int, messages: Sequence[Mapping[str, Any]]) -> None:
     await run(
         session,
-        """INSERT INTO message (bulletin_id, audience, channel, language, subject, text)
-           SELECT :bulletin, m.audience, m.channel, m.language, m.subject, m.text
+        """INSERT INTO message (bulletin_id, audience, channel, language, subject, text, segments)
+           SELECT :bulletin, m.audience, m.channel, m.language, m.subject, m.text, m.segments
            FROM jsonb_to_recordset(CAST(:messages AS jsonb))
-             AS m (audience text, channel text, language text, subject text, text text)""",
+             AS m (audience text, channel text, language text, subject text, text text, segments int)""",
         {"bulletin": bulletin_id, "messages": json.dumps(list(messages))},
     )
 
@@ -160,7 +160,7 @@ async def expected_recipients(
     *, members: tuple[str, dict[str, Any]], ladder: Sequence[str], channels: Sequence[str],
     countries: Sequence[str] | None,
 ) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:  # fmt: skip
-    """Who would get it now: counts by (department, first channel or None), and those whom no channel reaches."""
+    """Who would get it now: counts by (department, audience, first channel or None), and those whom nothing reaches."""
     chosen, parameters = members
     given = parameters | route_parameters(channels, countries) | {"ladder": list(ladder)}
     counts = await rows(
@@ -172,10 +172,10 @@ async def expected_recipients(
           JOIN unnest(CAST(:ladder AS text[])) WITH ORDINALITY AS l (channel, rung) ON l.channel = r.channel
           ORDER BY m.person_id, l.rung
         )
-        SELECT dep.name AS department, first.channel, count(*) AS people
+        SELECT dep.name AS department, m.audience, first.channel, count(*) AS people
         FROM m JOIN person p ON p.id = m.person_id JOIN department dep ON dep.id = p.department_id
         LEFT JOIN first ON first.person_id = m.person_id
-        GROUP BY dep.name, first.channel ORDER BY dep.name
+        GROUP BY dep.name, m.audience, first.channel ORDER BY dep.name
         """,
         given,
     )
@@ -193,16 +193,52 @@ async def expected_recipients(
     return counts, unreachable
 
 
+async def zones(session: AsyncSession, members: tuple[str, dict[str, Any]]) -> Sequence[str]:
+    """Every time zone of those meant, as the directory spells it; '' for none."""
+    chosen, parameters = members
+    found = await rows(
+        session,
+        f"""SELECT DISTINCT coalesce(p.time_zone, '') AS zone FROM ({chosen}) m JOIN person p ON p.id = m.person_id
+            ORDER BY 1""",
+        parameters,
+    )
+    return [entry["zone"] for entry in found]
+
+
+async def woken_by_zone(
+    session: AsyncSession,
+    *, members: tuple[str, dict[str, Any]], ladder: Sequence[str], channels: Sequence[str],
+    countries: Sequence[str] | None, waking: Sequence[str],
+) -> Sequence[RowMapping]:  # fmt: skip
+    """(zone, people): those who would be tried by one of the `waking` channels first."""
+    chosen, parameters = members
+    return await rows(
+        session,
+        f"""
+        WITH m AS ({chosen}), r AS MATERIALIZED ({routes_sql(among="m")}), first AS (
+          SELECT DISTINCT ON (m.person_id) m.person_id, r.channel
+          FROM m JOIN r ON r.person_id = m.person_id
+          JOIN unnest(CAST(:ladder AS text[])) WITH ORDINALITY AS l (channel, rung) ON l.channel = r.channel
+          ORDER BY m.person_id, l.rung
+        )
+        SELECT coalesce(p.time_zone, '') AS zone, count(*) AS people
+        FROM first JOIN person p ON p.id = first.person_id WHERE first.channel = ANY(CAST(:waking AS text[]))
+        GROUP BY 1
+        """,
+        parameters | route_parameters(channels, countries) | {"ladder": list(ladder), "waking": list(waking)},
+    )
+
+
 async def told_recipients(session: AsyncSession, bulletin_id: int) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
     """The same for a sent bulletin, from its deliveries."""
     counts = await rows(
         session,
         """
-        SELECT dep.name AS department, a.channel, count(*) AS people
+        SELECT dep.name AS department, d.audience, a.channel, count(*) AS people
         FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
         LEFT JOIN LATERAL (SELECT channel FROM attempt a WHERE a.delivery_id = d.id ORDER BY a.rung, a.seq LIMIT 1) a
           ON true
-        WHERE d.bulletin_id = :id GROUP BY dep.name, a.channel ORDER BY dep.name
+        WHERE d.bulletin_id = :id GROUP BY dep.name, d.audience, a.channel ORDER BY dep.name
         """,
         {"id": bulletin_id},
     )

@@ -20,8 +20,9 @@ from app.incidents import timeline
 from app.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from app.kernel.house import House
 from app.playbooks import facts as fact_rules
+from app.playbooks import rules
 from app.playbooks import service as playbooks
-from app.playbooks.schema import STAGES, Playbook, Script, Severity, Stage
+from app.playbooks.schema import STAGES, Playbook, QuietHours, Script, Severity, Stage
 from app.playbooks.template import render as substitute
 from app.web.inputs import iso
 
@@ -84,7 +85,9 @@ async def draft(
     )
     for message in messages:
         if message["channel"] == "sms":
-            findings += checks.sms_findings(_sample(house, message, drill=incident["drill"]))
+            sample = _sample(house, message, drill=incident["drill"])
+            message["segments"] = sms_text.segments(sample.text)
+            findings += checks.sms_findings(sample)
     bulletin = await repository.insert(
         session,
         incident_id=incident["id"],
@@ -200,9 +203,18 @@ def members(playbook: Playbook, bulletin: RowMapping, *, told: bool) -> tuple[st
     return members_sql(audience_specs(playbook, bulletin["audiences"], bulletin["facts"]))
 
 
-def ladder(playbook: Playbook, severity: Severity) -> list[tuple[str, float]]:
-    """(channel, seconds after the send) of each step, unscaled."""
-    return [(step.send, step.after.total_seconds()) for step in playbook.ladder_for(severity)]
+async def quiet_windows(
+    session: AsyncSession, house: House, quiet: QuietHours | None, members: tuple[str, dict[str, Any]],
+    *, since: datetime, until: datetime,
+) -> list[tuple[str, datetime, datetime]]:  # fmt: skip
+    """(time zone as the directory spells it, start, end) of the quiet hours of those meant; empty without `quiet`."""
+    if quiet is None:
+        return []
+    return [
+        (zone, start, end)
+        for zone in await repository.zones(session, members)
+        for start, end in rules.windows(quiet, rules.zone_of(zone, house.zone), since, until)
+    ]
 
 
 async def get(session: AsyncSession, incident_id: int, number: int, *, lock: bool = False) -> RowMapping:
@@ -215,18 +227,30 @@ async def get(session: AsyncSession, incident_id: int, number: int, *, lock: boo
 async def show(session: AsyncSession, house: House, incident: RowMapping, bulletin: RowMapping) -> dict[str, Any]:
     """The bulletin as the API shows it: what will be seen, by whom, and what speaks against it."""
     playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
+    problems = list(bulletin["problems"])
+    notes: list[checks.Finding] = []
+    waiting: list[tuple[datetime, int]] = []  # once it is sent, the board says what waits
     if bulletin["sent_at"] is None:
+        meant = members(playbook, bulletin, told=await repository.anybody_told(session, bulletin["incident_id"]))
+        tried = playbook.channels_for(incident["severity"])
         counts, unreachable = await repository.expected_recipients(
             session,
-            members=members(playbook, bulletin, told=await repository.anybody_told(session, bulletin["incident_id"])),
-            ladder=[channel for channel, _ in ladder(playbook, incident["severity"])],
-            channels=house.channels,
+            members=meant,
+            ladder=tried,
+            channels=[name for name in house.channels if name in tried],
             countries=house.countries,
         )
+        waiting = await _waiting(session, house, playbook.quiet_for(incident["severity"]), meant, tried)
+        for finding in checks.ladder_findings(tried, house.channels):
+            if finding.level == "note":
+                notes.append(finding)
+            else:
+                problems.append(finding.as_dict())
     else:
         counts, unreachable = await repository.told_recipients(session, bulletin["id"])
-    recipients = _recipients(counts, unreachable)
-    problems = list(bulletin["problems"])
+    recipients = _recipients(counts, unreachable) | {
+        "quiet": [{"until": iso(until), "people": people} for until, people in waiting]
+    }
     if (
         bulletin["sent_at"] is None
         and not recipients["total"]
@@ -269,12 +293,53 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         },
         "errors": [{"where": p["where"], "message": p["message"]} for p in problems if p["level"] == "error"],
         "warnings": [{"where": p["where"], "message": p["message"]} for p in problems if p["level"] == "warning"],
+        "notes": [{"where": note.where, "message": note.message} for note in notes],
         "recipients": recipients,
+        "estimate": _estimate(house, counts, shown),
         "messages": shown,
         "created_at": iso(bulletin["created_at"]),
         "approved_at": iso(bulletin["approved_at"]),
         "sent_at": iso(bulletin["sent_at"]),
         "cancelled_at": iso(bulletin["cancelled_at"]),
+    }
+
+
+async def _waiting(
+    session: AsyncSession, house: House, quiet: QuietHours | None, meant: tuple[str, dict[str, Any]],
+    tried: Sequence[str],
+) -> list[tuple[datetime, int]]:  # fmt: skip
+    """(until when, how many people) whose first text or call would wait for the end of their quiet hours."""
+    if quiet is None:
+        return []
+    now = house.clock.now()
+    found: Counter[datetime] = Counter()
+    for entry in await repository.woken_by_zone(
+        session, members=meant, ladder=tried, channels=house.channels, countries=house.countries,
+        waking=rules.WAITING_CHANNELS,
+    ):  # fmt: skip
+        until = rules.quiet_until(quiet, rules.zone_of(entry["zone"], house.zone), now)
+        if until is not None:
+            found[until] += entry["people"]
+    return sorted(found.items())
+
+
+def _estimate(house: House, counts: Sequence[RowMapping], shown: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many texts and parts the first step comes to, and how long the sender takes for them, where that is known.
+
+    A translation may have a part more or less: the longest of an audience counts.
+    """
+    longest: dict[str, int] = {}
+    for message in shown:
+        if message["channel"] == "sms":
+            longest[message["audience"]] = max(message["segments"], longest.get(message["audience"], 0))
+    texted = [entry for entry in counts if entry["channel"] == "sms"]
+    parts = sum(entry["people"] * longest.get(entry["audience"], 1) for entry in texted)
+    rate = house.sms_a_second or house.sms_guess
+    return {
+        "texts": sum(entry["people"] for entry in texted),
+        "parts": parts,
+        "seconds": round(parts / rate) if rate else None,
+        "parts_a_second": rate,
     }
 
 

@@ -16,6 +16,8 @@ StillOurs = Callable[[], bool]
 class Outgoing:
     """One message to hand over. `token` names the attempt in callbacks; `validity_seconds` is 1 to 36000.
 
+    `callback_url`: where the provider reports how it goes. `answer_url`: where it asks what to say, for a channel whose
+    words are asked for when somebody picks up; `text` is then only what will be said.
     `begin`, for a provider without records: awaited when everything is said but the message itself. It notes durably
     that the message is about to leave; False: it must not. Whatever ends before it has sent nothing.
     """
@@ -27,6 +29,7 @@ class Outgoing:
     subject: str = ""
     html: str = ""
     callback_url: str = ""
+    answer_url: str = ""
     validity_seconds: int = 14_400
     begin: Callable[[], Awaitable[bool]] | None = None
 
@@ -62,9 +65,16 @@ class Health:
     detail: str
 
 
+ANSWERED_BY = "answered_by_"
+"""Who or what picked up a call is a fact like a status, under this prefix and the provider's own word for it."""
+
+
 @dataclass(frozen=True)
 class Listed:
-    """A message as the provider's own records show it. `body` is empty when it was redacted."""
+    """A message as the provider's own records show it. `body` is empty when it was redacted, or never shown.
+
+    `also`: what else they show that is a fact like a status.
+    """
 
     provider_message_id: str
     to: str
@@ -72,14 +82,21 @@ class Listed:
     status: str
     error_code: int | None = None
     created_at: datetime | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a provider can tell us afterwards."""
+    """What a provider can tell us afterwards.
+
+    `lists_messages`: it keeps records that can be read (`Records`). Without them a message's beginning is noted by us
+    just before it leaves, and what was cut off after that can never be proven. `shows_text`: the records show the
+    words, so that the link in them proves whose message it is; without, it follows from the number and the time.
+    """
 
     reports_status: bool
     lists_messages: bool
+    shows_text: bool = True
 
 
 class Provider(Protocol):
@@ -99,6 +116,8 @@ class Provider(Protocol):
 @runtime_checkable
 class Records(Protocol):
     """A provider whose own records can be read."""
+
+    capabilities: Capabilities
 
     async def sent_to(self, address: str, *, limit: int = ...) -> Sequence[Listed]:
         """Our messages to one address, newest first, at most `limit`. Raises ProviderDown when it cannot be read."""
@@ -168,6 +187,11 @@ class Providers:
     def channels(self) -> tuple[str, ...]:
         return tuple(sorted(self.by_channel))
 
+    @property
+    def without_records(self) -> tuple[str, ...]:
+        """Channels whose providers keep no records: there, what has not begun when a lease ends has sent nothing."""
+        return tuple(name for name in self.channels if not self.by_channel[name].capabilities.lists_messages)
+
     async def close(self) -> None:
         for provider in self.by_channel.values():
             await provider.close()
@@ -175,12 +199,16 @@ class Providers:
 
 @dataclass(frozen=True)
 class TwilioConfig:
-    """A Twilio account, and who its texts come from: an E.164 number or a Messaging Service (`MG...`)."""
+    """A Twilio account, and who its texts come from: an E.164 number or a Messaging Service (`MG...`).
+
+    `voice_sender` is the number that calls come from; None: there are no calls.
+    """
 
     account_sid: str
     auth_token: str
     sender: str
     api_base_url: str
+    voice_sender: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from app.channels.port import Provider, Providers, SmtpConfig, TwilioConfig
 from app.channels.smtp import SmtpEmail
 from app.channels.twilio import TwilioSms
+from app.channels.twilio_voice import TwilioVoice
 
 
 def build(twilio: TwilioConfig | None, smtp: SmtpConfig | None) -> Providers:
     """The providers that are set up; a channel without one is left out."""
     found: list[Provider] = []
     if twilio:
-        found.append(TwilioSms(twilio.account_sid, twilio.auth_token, twilio.sender, twilio.api_base_url))
+        sms = TwilioSms(twilio.account_sid, twilio.auth_token, twilio.sender, twilio.api_base_url)
+        found.append(sms)
+        if twilio.voice_sender:
+            found.append(TwilioVoice(sms.account, twilio.voice_sender))
     if smtp:
         found.append(
             SmtpEmail(

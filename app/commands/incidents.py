@@ -60,11 +60,16 @@ def approve(
     show(bulletin, as_json, operator.describe(bulletin))
 
 
-def send(key: Key, number: Number, as_json: AsJson = False) -> None:
+def send(
+    key: Key,
+    number: Number,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Yes, although it goes to many people.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Send an approved bulletin to everybody in its audiences."""
     from app.commands import operator
 
-    bulletin = with_program(lambda program: operator.send(program, key, number))
+    bulletin = with_program(lambda program: operator.send(program, key, number, confirm))
     show(bulletin, as_json, operator.describe(bulletin))
 
 

@@ -109,9 +109,10 @@ async def approve(program: Program, key: str, number: int, accept_warnings: bool
             raise Conflict(f"{error.detail} Run this with MUSTER_TOKEN set to the other person's token.") from None
 
 
-async def send(program: Program, key: str, number: int) -> dict[str, Any]:
+async def send(program: Program, key: str, number: int, confirm: bool) -> dict[str, Any]:
     async with program.house.db.begin() as session:
-        return await sending.send(session, program.house, await _actor(session, program, Action.SEND), key, number)
+        actor = await _actor(session, program, Action.SEND)
+        return await sending.send(session, program.house, actor, key, number, confirm=confirm)
 
 
 def describe(bulletin: dict[str, Any]) -> str:
@@ -122,8 +123,16 @@ def describe(bulletin: dict[str, Any]) -> str:
         f"{bulletin['incident']} bulletin {bulletin['number']}: {bulletin['state']}, {bulletin['stage']}",
         f"{recipients['total']} people: {ways}; {len(recipients['unreachable'])} cannot be reached",
     ]
+    estimate = bulletin["estimate"]
+    if estimate["texts"] and bulletin["sent_at"] is None:
+        takes = (
+            "" if estimate["seconds"] is None else f", about {max(1, round(estimate['seconds'] / 60))} min to hand over"
+        )
+        lines.append(f"{estimate['texts']} texts in {estimate['parts']} parts{takes}")
+    lines += [f"{entry['people']} in quiet hours until {entry['until']}" for entry in recipients["quiet"]]
     lines += [f"error, {entry['where']}: {entry['message']}" for entry in bulletin["errors"]]
     lines += [f"warning, {entry['where']}: {entry['message']}" for entry in bulletin["warnings"]]
+    lines += [f"note, {entry['where']}: {entry['message']}" for entry in bulletin["notes"]]
     for message in bulletin["messages"]:
         if message["channel"] == "sms":
             lines.append(f"[{message['audience']}, {message['segments']} parts] {message['text']}")

@@ -103,6 +103,7 @@ def simulator(
                 account_sid=account.account_sid if account else SIMULATOR_ACCOUNT_SID,
                 auth_token=account.auth_token if account else settings.simulator_token,
                 sender=account.sender if account and account.sender.startswith("+") else SIMULATOR_SENDER,
+                voice_sender=(account.voice_sender or "") if account else "",
                 inbound_url=f"{settings.public_url}/webhooks/twilio/inbound",
                 journal=settings.data_dir / "simulator.jsonl",
                 auto=auto,

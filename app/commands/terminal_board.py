@@ -8,10 +8,11 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from app.board import service as boards
+from app.deliveries import reasons
 from app.incidents import service as incidents
 from app.kernel.errors import NotFound
 from app.kernel.house import House
@@ -87,10 +88,11 @@ def _departments(board: Mapping[str, Any]) -> Table:
 def _missing(people: Sequence[Mapping[str, Any]]) -> Table:
     order = {"unreachable": 0, "uncertain": 1, "cannot": 2, "waiting": 3}
     listed = sorted(people, key=lambda entry: (order[entry["status"]], entry["name"]))
-    table = Table("Not answered or not reached", "Department", "", "Next", box=None, pad_edge=False)
+    why_wide = Column("", min_width=len(reasons.NO_CONTACT))
+    table = Table("Not answered or not reached", "Department", why_wide, "Next (UTC)", box=None, pad_edge=False)
     for entry in listed[:MOST_PEOPLE]:
         why = entry["reason"] or entry["status"]
-        then = f"{entry['next_step']} at {entry['next_step_at'][11:16]} UTC" if entry["next_step"] else ""
+        then = f"{entry['next_step'].replace('_', ' ')} {entry['next_step_at'][11:16]}" if entry["next_step"] else ""
         table.add_row(Text(entry["name"]), Text(entry["department"]), Text(why), then)
     if len(listed) > MOST_PEOPLE:
         table.add_row(f"and {len(listed) - MOST_PEOPLE} more{' or so' if len(people) == 200 else ''}", "", "", "")

@@ -22,6 +22,7 @@ Canceller = Annotated[Actor, Depends(allow(Action.CANCEL))]
 
 class Send(Input):
     confirm: Flag = False
+    """Needed for a send to many people: how many is the setting MUSTER_CONFIRM_ABOVE."""
 
 
 @router.post(
@@ -37,7 +38,7 @@ async def send(
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
 ) -> dict[str, Any]:
     async def do() -> dict[str, Any]:
-        return await sending.send(session, house, actor, key, number)
+        return await sending.send(session, house, actor, key, number, confirm=(body or Send()).confirm)
 
     return await once(
         session, key=idempotency_key, account_id=actor.account_id, operation=f"send:{key}:{number}",

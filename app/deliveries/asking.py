@@ -12,7 +12,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.port import ProviderDown, Providers, Readable
-from app.deliveries.callbacks import Received, record_all
+from app.deliveries.callbacks import Received, record_all, shown
 from app.deliveries.states import WORTH_ASKING
 from app.kernel.db import rows
 from app.kernel.house import House
@@ -46,15 +46,15 @@ class Asking:
             due = await _claim(session, sorted(readable), now, timedelta(seconds=self.house.settle_seconds))
         few = asyncio.Semaphore(AT_ONCE)
 
-        async def ask(entry: RowMapping) -> Received | None:
+        async def ask(entry: RowMapping) -> list[Received]:
             async with few:
                 return await _ask(readable[entry["channel"]], entry)
 
-        told = [answer for answer in await asyncio.gather(*(ask(entry) for entry in due)) if answer]
-        if told:
+        answers = [answer for answer in await asyncio.gather(*(ask(entry) for entry in due)) if answer]
+        if answers:
             async with self.house.db.begin() as session:
-                await record_all(session, self.house, told)
-        return len(told)
+                await record_all(session, self.house, [fact for answer in answers for fact in answer])
+        return len(answers)
 
 
 async def _claim(
@@ -75,13 +75,13 @@ async def _claim(
     )
 
 
-async def _ask(provider: Readable, entry: RowMapping) -> Received | None:
+async def _ask(provider: Readable, entry: RowMapping) -> list[Received]:
     try:
         found = await provider.read(entry["sid"])
     except ProviderDown as error:
         log.warning("the provider cannot be asked how messages go (%s); asked again later", error)
-        return None
+        return []
     if found is None:
         log.error("attempt %s: the provider does not know the message that it accepted", entry["id"])
-        return None
-    return Received(entry["id"], found.provider_message_id, found.status, found.error_code)
+        return []
+    return shown(entry["id"], found)

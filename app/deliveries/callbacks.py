@@ -16,9 +16,19 @@ from datetime import timedelta
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.channels.port import Listed
 from app.deliveries import repository, retry
 from app.deliveries.failures import after_failure
-from app.deliveries.states import NOT_DELIVERED, OPEN_TO_PROOF, PROVIDER_STATUSES, WORTH_ASKING, Fact, State, settle
+from app.deliveries.states import (
+    NOT_DELIVERED,
+    OPEN_TO_PROOF,
+    PROVIDER_STATUSES,
+    WORTH_ASKING,
+    Fact,
+    State,
+    decided_by,
+    settle,
+)
 from app.kernel.db import rows, run
 from app.kernel.house import House
 
@@ -35,6 +45,13 @@ class Received:
     provider_message_id: str
     status: str
     error_code: int | None = None
+
+
+def shown(attempt_id: int, found: Listed) -> list[Received]:
+    """What the provider's own records show, as the callbacks that would have told it."""
+    sid = found.provider_message_id
+    told = [Received(attempt_id, sid, found.status, found.error_code)]
+    return told + [Received(attempt_id, sid, status) for status in found.also]
 
 
 _Waiting = tuple[Received, "asyncio.Future[None]"]
@@ -147,6 +164,7 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
     ):
         facts[entry["attempt_id"]].append(Fact(entry["status"], entry["error_code"]))
     states = {attempt_id: _state(attempts[attempt_id], facts[attempt_id]) for attempt_id in touched}
+    treatments = {attempt_id: _treatment(facts[attempt_id]) for attempt_id in touched}
     await run(
         session,
         """UPDATE attempt a SET state = r.state, error_code = r.code, reason = r.reason, provider_message_id = r.sid,
@@ -161,7 +179,7 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
             "states": [states[attempt_id][0] for attempt_id in touched],
             "codes": [states[attempt_id][1] for attempt_id in touched],
             "reasons": [
-                retry.treatment(states[attempt_id][1]).reason if states[attempt_id][0] in NOT_DELIVERED else None
+                treatments[attempt_id].reason if states[attempt_id][0] in NOT_DELIVERED else None
                 for attempt_id in touched
             ],
             "sids": list(touched.values()),
@@ -175,7 +193,7 @@ async def record_all(session: AsyncSession, house: House, received: Sequence[Rec
         if before["state"] == State.ABSENT:
             log.error("attempt %s: sent after all, though the provider's list did not show it", attempt_id)
         if state in NOT_DELIVERED and (before["state"], before["error_code"]) != (state, code):
-            await after_failure(session, house, attempt_id, code, now)
+            await after_failure(session, house, attempt_id, treatments[attempt_id], now)
     await repository.tell_boards(session, list(touched))
 
 
@@ -187,6 +205,14 @@ def _fits(attempt: RowMapping | None, received: Received, owner: int) -> bool:
         log.error("attempt %s: a callback names another message than the one accepted", received.attempt_id)
         return False
     return True
+
+
+def _treatment(facts: Sequence[Fact]) -> retry.Treatment:
+    """What the decisive fact asks for, if it is a failure."""
+    decisive = decided_by(facts)
+    if decisive is None:
+        return retry.treatment(None)
+    return retry.treatment(decisive.error_code, decisive.status, PROVIDER_STATUSES[decisive.status].reason)
 
 
 def _state(attempt: RowMapping, facts: Sequence[Fact]) -> tuple[State, int | None]:

@@ -25,7 +25,7 @@ from app.deliveries import pace, repository, retry, service
 from app.deliveries.repository import LEASE_SECONDS, Result
 from app.deliveries.tempo import Tempo
 from app.kernel.house import House
-from app.notices.rules import together
+from app.notices.rules import together, unanswered
 
 log = logging.getLogger("muster.dispatcher")
 
@@ -205,7 +205,7 @@ class Dispatcher:
 
         try:
             outgoing = self._outgoing(entry)
-            if entry["channel"] in repository.NOTED_WHEN_BEGUN:
+            if not provider.capabilities.lists_messages:
                 outgoing = replace(outgoing, begin=partial(self._begin, entry["id"], entry["fence"]))
             return await provider.send(outgoing, still_ours)
         except Exception:  # a provider's fault that it did not name itself: they may have it
@@ -222,9 +222,17 @@ class Dispatcher:
     def _outgoing(self, entry: RowMapping) -> Outgoing:
         link = self.house.link(entry["delivery_id"])
         token = self.house.signer.attempt_token(entry["id"])
-        callback = f"{self.house.base_url}/webhooks/twilio/status/{token}"
+        webhooks = f"{self.house.base_url}/webhooks/twilio"
+        callback = f"{webhooks}/status/{token}"
+        if entry["channel"] == "voice":
+            said = render.voice(body=entry["text"], drill=entry["drill"])
+            answer = f"{webhooks}/voice/{token}"
+            return Outgoing(
+                entry["id"], token, entry["address"], said, callback_url=f"{answer}/status", answer_url=answer
+            )
         if entry["lines"] is not None:
-            said = together(entry["lines"])
+            # Who has answered since the notice was made is no longer named.
+            said = unanswered(entry["silent"], entry["title"]) if entry["silent"] else together(entry["lines"])
             if entry["channel"] == "email":
                 mail = render.notice_email(subject=entry["subject"], body=said, link=link, drill=entry["drill"])
                 return Outgoing(entry["id"], token, entry["address"], mail.text, subject=mail.subject, html=mail.html)

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.deliveries import repository, retry
+from app.deliveries import repository, retry, telling
+from app.deliveries.retry import Treatment
 from app.deliveries.states import State
 from app.directory import service as directory
 from app.kernel.db import row
@@ -18,14 +19,15 @@ from app.kernel.house import House
 log = logging.getLogger("muster.failures")
 
 
-async def after_failure(session: AsyncSession, house: House, attempt_id: int, code: int | None, now: datetime) -> None:
-    """Does what `retry` says about this code, for an attempt that has failed for good. Safe to repeat."""
+async def after_failure(
+    session: AsyncSession, house: House, attempt_id: int, treatment: Treatment, now: datetime
+) -> None:
+    """Does what `retry` says, for an attempt that has failed for good. Safe to repeat."""
     entry = await repository.attempt(session, attempt_id)
     assert entry is not None
-    treatment = retry.treatment(code)
     if entry["channel"] != "email":
         if treatment.alarm:
-            log.error("the provider refuses: %s (code %s)", treatment.reason, code)
+            log.error("the provider refuses: %s (code %s)", treatment.reason, entry["error_code"])
         if treatment.flag:
             await directory.suppress(session, entry["address"], entry["channel"], treatment.flag, now)
     again = treatment.retries > entry["seq"] and State(entry["state"]) is not State.REJECTED
@@ -35,6 +37,8 @@ async def after_failure(session: AsyncSession, house: House, attempt_id: int, co
     # Where a later step was taken already, its successor keeps its own time.
     if (treatment.next_channel or not again) and not await _later_step_taken(session, entry):
         await repository.go_on(session, [entry["delivery_id"]], now=now)
+    else:
+        await telling.hasten(session, [entry["delivery_id"]], now=now)
 
 
 async def _later_step_taken(session: AsyncSession, entry: Mapping[str, Any]) -> bool:

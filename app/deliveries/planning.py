@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.deliveries import telling
 from app.deliveries.states import NOT_DELIVERED, State
 from app.directory.audiences import route_parameters, routes_sql, why_unreachable_sql
 from app.kernel.db import rows, run
@@ -19,43 +21,102 @@ _SOMETHING_TO_STOP = f"""(d.next_rung IS NOT NULL OR EXISTS (
   SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state NOT IN ({_NOTHING_CAME})))"""
 """Whom nothing could reach, nothing is stopped for: they stay unreachable, with their reason."""
 
+_HELD = """JOIN person who ON who.id = step.person_id
+  LEFT JOIN LATERAL (SELECT q.ends_at AS until FROM quiet_window q
+    WHERE q.bulletin_id = :bulletin AND q.zone = coalesce(who.time_zone, '') AND step.channel <> 'email'
+      AND q.starts_at <= :now AND q.ends_at > :now) held ON true"""
+_NOT_HELD = "CROSS JOIN (SELECT CAST(NULL AS timestamptz) AS until) held"
+"""Until when each first step waits for the end of somebody's quiet hours."""
+
+_PARTS = """LEFT JOIN message own ON own.bulletin_id = {bulletin} AND own.audience = step.audience
+    AND own.channel = step.channel AND own.language = step.language
+  LEFT JOIN message base ON base.bulletin_id = {bulletin} AND base.audience = step.audience
+    AND base.channel = step.channel AND base.language = ''"""
+"""The message that each step sends: `coalesce(own.segments, base.segments, 1)` are its parts."""
+
+_PRIORITY = """CASE WHEN (step.incident_id, step.person_id) IN (
+    SELECT ra.incident_id, ra.person_id FROM role_assignment ra
+    WHERE ra.role = 'incident_commander' AND ra.released_at IS NULL AND ra.person_id IS NOT NULL
+    UNION ALL
+    SELECT ra.incident_id, p.id FROM role_assignment ra JOIN account ac ON ac.id = ra.account_id
+    JOIN person p ON p.employee_id = ac.person_employee_id
+    WHERE ra.role = 'incident_commander' AND ra.released_at IS NULL) THEN 2 ELSE 5 END"""
+"""Whoever commands hears before everybody else, after help requests and escalations."""
+
 _CODES_LOCK = 727472003
 """Sends take their reply codes one after the other, so that two incidents never give one phone the same code."""
 
 
+@dataclass(frozen=True)
+class Rung:
+    """One step of a ladder as it is kept: either a channel, or whom to tell; seconds after the send, scaled."""
+
+    channel: str | None
+    tell: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Hours in which people whose time zone the directory spells so ('': not at all) are neither texted nor called."""
+
+    zone: str
+    starts_at: datetime
+    ends_at: datetime
+
+
 async def plan(
     session: AsyncSession,
-    *, bulletin: RowMapping, members: tuple[str, dict[str, Any]], steps: Sequence[tuple[str, float]],
-    channels: Sequence[str], countries: Sequence[str] | None, now: datetime,
+    *, bulletin: RowMapping, members: tuple[str, dict[str, Any]], steps: Sequence[Rung],
+    channels: Sequence[str], countries: Sequence[str] | None, now: datetime, quiet: Sequence[Quiet] = (),
 ) -> int:  # fmt: skip
     """Makes the ladder, a delivery for each of `members`, and each one's first attempt. Returns how many.
 
     A reply code is counted on the number that the text will go to. A person's language becomes the closest one that
-    the bulletin is written in: `fr` for `fr-CA`.
+    the bulletin is written in: `fr` for `fr-CA`. What may not ring yet waits in the queue for the end of its hours.
     """
     bulletin_id = bulletin["id"]
     await run(session, "SELECT pg_advisory_xact_lock(:lock)", {"lock": _CODES_LOCK})
     await run(
         session,
-        """INSERT INTO ladder_step (bulletin_id, rung, channel, after_seconds)
-           SELECT :bulletin, rung - 1, channel, seconds
-           FROM unnest(CAST(:channels AS text[]), CAST(:seconds AS float8[]))
-             WITH ORDINALITY AS s (channel, seconds, rung)""",
+        """INSERT INTO ladder_step (bulletin_id, rung, channel, tell, after_seconds)
+           SELECT :bulletin, rung - 1, channel, tell, seconds
+           FROM unnest(CAST(:channels AS text[]), CAST(:tells AS text[]), CAST(:seconds AS float8[]))
+             WITH ORDINALITY AS s (channel, tell, seconds, rung)""",
         {
             "bulletin": bulletin_id,
-            "channels": [channel for channel, _ in steps],
-            "seconds": [seconds for _, seconds in steps],
+            "channels": [step.channel for step in steps],
+            "tells": [step.tell for step in steps],
+            "seconds": [step.seconds for step in steps],
         },
     )
+    if quiet:
+        await run(
+            session,
+            """INSERT INTO quiet_window (bulletin_id, zone, starts_at, ends_at)
+               SELECT :bulletin, q.zone, q.starts_at, q.ends_at
+               FROM unnest(CAST(:zones AS text[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]))
+                 AS q (zone, starts_at, ends_at)""",
+            {
+                "bulletin": bulletin_id,
+                "zones": [window.zone for window in quiet],
+                "starts": [window.starts_at for window in quiet],
+                "ends": [window.ends_at for window in quiet],
+            },
+        )
+    telling_steps = [(rung, step.seconds) for rung, step in enumerate(steps) if step.tell is not None]
+    first_told = telling_steps[0] if telling_steps else (None, 0.0)
     chosen, parameters = members
     total = await run(
         session,
         f"""
         INSERT INTO delivery (bulletin_id, incident_id, person_id, audience, language, code, code_seq, reply_address,
-                              created_at)
+                              created_at, next_tell_rung, next_tell_at)
         SELECT :bulletin, :incident, n.person_id, n.audience, coalesce(written.language, n.language),
                reply_code(coalesce(n.address, n.person_id::text), n.seq, n.seq - n.oldest_open),
-               n.seq, n.address, :now
+               n.seq, n.address, :now, CAST(:tell_rung AS int),
+               CASE WHEN CAST(:tell_rung AS int) IS NOT NULL
+                 THEN CAST(:now AS timestamptz) + make_interval(secs => :tell_after) END
         FROM (
           SELECT m.person_id, m.audience, m.language, phone.address,
                  coalesce(used.oldest_open, used.last + 1, 0) AS oldest_open,
@@ -84,23 +145,29 @@ async def plan(
         """,
         parameters
         | route_parameters(["sms"], countries, "text")
-        | {"bulletin": bulletin_id, "incident": bulletin["incident_id"], "now": now},
-    )
+        | {
+            "bulletin": bulletin_id, "incident": bulletin["incident_id"], "now": now,
+            "tell_rung": first_told[0], "tell_after": first_told[1],
+        },
+    )  # fmt: skip
     routes = route_parameters(channels, countries)
     await run(
         session,
         f"""
-        WITH d AS (SELECT id, person_id FROM delivery WHERE bulletin_id = :bulletin),
+        WITH d AS (SELECT id, person_id, incident_id, audience, language FROM delivery WHERE bulletin_id = :bulletin),
         r AS MATERIALIZED ({routes_sql(among="d")}),
         step AS (
-          SELECT d.id, d.person_id, s.rung, s.channel, s.after_seconds, r.address,
-                 row_number() OVER (PARTITION BY d.id ORDER BY s.rung) AS place
+          SELECT d.id, d.person_id, d.incident_id, d.audience, d.language, s.rung, s.channel, s.after_seconds,
+                 r.address, row_number() OVER (PARTITION BY d.id ORDER BY s.rung) AS place
           FROM d JOIN r ON r.person_id = d.person_id
           JOIN ladder_step s ON s.bulletin_id = :bulletin AND s.channel = r.channel
         ), made AS (
-          INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, not_before, fence, tries,
-                               created_at, updated_at)
-          SELECT id, rung, 0, channel, address, 'queued', 5, :now, 0, 0, :now, :now FROM step WHERE place = 1
+          INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, parts, not_before,
+                               held_until, fence, tries, created_at, updated_at)
+          SELECT step.id, rung, 0, step.channel, address, 'queued', {_PRIORITY},
+                 coalesce(own.segments, base.segments, 1), coalesce(held.until, :now), held.until, 0, 0, :now, :now
+          FROM step {_HELD if quiet else _NOT_HELD} {_PARTS.format(bulletin=":bulletin")}
+          WHERE place = 1
         )
         UPDATE delivery SET next_rung = step.rung,
                next_step_at = CAST(:now AS timestamptz) + make_interval(secs => step.after_seconds)
@@ -136,6 +203,16 @@ async def replace_earlier(
 ) -> int:
     """Stops what is left of earlier bulletins for those who get this one (for everybody, once it is resolved)."""
     await _lock(session, "incident_id = :id AND response IS NULL AND cancelled_at IS NULL", incident_id)
+    given = {"incident": incident_id, "bulletin": bulletin["id"], "everybody": everybody}
+    # Also where nothing could be tried, so that nothing is stopped: from here on the newer bulletin is asked about.
+    await run(
+        session,
+        """UPDATE delivery d SET next_tell_rung = NULL, next_tell_at = NULL
+           WHERE d.incident_id = :incident AND d.bulletin_id <> :bulletin AND d.next_tell_at IS NOT NULL
+             AND (:everybody OR EXISTS (
+               SELECT FROM delivery n WHERE n.bulletin_id = :bulletin AND n.person_id = d.person_id))""",
+        given,
+    )
     return await run(
         session,
         f"""
@@ -146,13 +223,19 @@ async def replace_earlier(
           AND (:everybody OR EXISTS (
             SELECT FROM delivery n WHERE n.bulletin_id = :bulletin AND n.person_id = d.person_id))
         """,
-        {"incident": incident_id, "bulletin": bulletin["id"], "everybody": everybody, "now": now},
+        given | {"now": now},
     )
 
 
 async def stop(session: AsyncSession, bulletin_id: int, *, reason: str, now: datetime) -> int:
     """No further step for anybody who has not answered."""
     await _lock(session, "bulletin_id = :id AND response IS NULL AND cancelled_at IS NULL", bulletin_id)
+    await run(
+        session,
+        """UPDATE delivery SET next_tell_rung = NULL, next_tell_at = NULL
+           WHERE bulletin_id = :bulletin AND next_tell_at IS NOT NULL""",
+        {"bulletin": bulletin_id},
+    )
     return await run(
         session,
         f"""UPDATE delivery d SET cancelled_at = :now, cancel_reason = :reason, next_rung = NULL, next_step_at = NULL
@@ -166,15 +249,18 @@ async def take_due_steps(
     session: AsyncSession,
     *, channels: Sequence[str], countries: Sequence[str] | None, now: datetime, limit: int,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Makes the attempt of each ladder step that is due and sets when the next one is.
+    """Makes the attempt of each step of the ladder that is due and sets when the next one is.
 
-    Returns (bulletin_id, incident_id, channel or None, people) of what was done; channel None: nobody left to try.
+    What would ring in somebody's quiet hours waits in the queue until they end; several such steps keep their
+    distance from each other then. Returns (bulletin_id, incident_id, channel or None, people, held) of what was done;
+    channel None: nobody left to try.
     """
     found = await rows(
         session,
         f"""
         WITH due AS (
-          SELECT d.id, d.person_id, d.bulletin_id, d.incident_id, d.next_rung, b.sent_at
+          SELECT d.id, d.person_id, d.bulletin_id, d.incident_id, d.audience, d.language, d.next_rung, b.sent_at,
+                 p.time_zone
           FROM delivery d
           JOIN bulletin b ON b.id = d.bulletin_id
           JOIN incident i ON i.id = d.incident_id
@@ -185,15 +271,28 @@ async def take_due_steps(
         ), r AS MATERIALIZED (
           {routes_sql(among="due")}
         ), step AS (
-          SELECT due.id, s.rung, s.channel, s.after_seconds, r.address, due.sent_at,
+          SELECT due.id, due.person_id, due.incident_id, due.audience, due.language, s.rung, s.channel,
+                 s.after_seconds, r.address, due.sent_at, due.bulletin_id, due.time_zone,
                  row_number() OVER (PARTITION BY due.id ORDER BY s.rung) AS place
           FROM due JOIN ladder_step s ON s.bulletin_id = due.bulletin_id AND s.rung >= due.next_rung
           JOIN r ON r.person_id = due.person_id AND r.channel = s.channel
+        ), taken AS (
+          SELECT step.*, q.ends_at + make_interval(secs => step.after_seconds - coalesce(first.after_seconds,
+                   step.after_seconds)) AS held_until
+          FROM step
+          LEFT JOIN quiet_window q ON q.bulletin_id = step.bulletin_id AND q.zone = coalesce(step.time_zone, '')
+            AND step.channel <> 'email' AND q.starts_at <= :now AND q.ends_at > :now
+          LEFT JOIN LATERAL (
+            SELECT min(f.after_seconds) AS after_seconds FROM attempt a
+            JOIN ladder_step f ON f.bulletin_id = step.bulletin_id AND f.rung = a.rung
+            WHERE q.ends_at IS NOT NULL AND a.delivery_id = step.id AND a.held_until > :now) first ON true
+          WHERE step.place = 1
         ), made AS (
-          INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, not_before, fence, tries,
-                               created_at, updated_at)
-          SELECT id, rung, 0, channel, address, 'queued', 5, :now, 0, 0, :now, :now FROM step WHERE place = 1
-          ON CONFLICT (delivery_id, rung, seq) DO NOTHING
+          INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, parts, not_before,
+                               held_until, fence, tries, created_at, updated_at)
+          SELECT step.id, rung, 0, step.channel, address, 'queued', {_PRIORITY},
+                 coalesce(own.segments, base.segments, 1), coalesce(held_until, :now), held_until, 0, 0, :now, :now
+          FROM taken step {_PARTS.format(bulletin="step.bulletin_id")} ON CONFLICT (delivery_id, rung, seq) DO NOTHING
         ), moved AS (
           UPDATE delivery d SET
             next_rung = later.rung,
@@ -202,10 +301,16 @@ async def take_due_steps(
           FROM due LEFT JOIN step later ON later.id = due.id AND later.place = 2
           WHERE d.id = due.id
         )
-        SELECT due.bulletin_id, due.incident_id, step.channel, count(*) AS people
-        FROM due LEFT JOIN step ON step.id = due.id AND step.place = 1
+        SELECT due.bulletin_id, due.incident_id, taken.channel, count(*) AS people, count(taken.held_until) AS held,
+               array_agg(due.id) AS deliveries
+        FROM due LEFT JOIN taken ON taken.id = due.id
         GROUP BY 1, 2, 3
         """,
         route_parameters(channels, countries) | {"now": now, "limit": limit},
     )
-    return [dict(entry) for entry in found]
+    taken = [dict(entry) for entry in found]
+    for entry in taken:
+        deliveries = entry.pop("deliveries")
+        if entry["channel"] is None:
+            await telling.hasten(session, deliveries, now=now)
+    return taken

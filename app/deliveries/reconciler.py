@@ -3,6 +3,10 @@
 To prove that a message is absent: its unknown call settled long enough; the list of messages to its address is read
 and shows no message with its link; and a message that was accepted after the unknown call is in the provider's list,
 which proves that the list has caught up. A message whose text was redacted proves nothing.
+
+Where the list shows no text (phone calls), an entry that belongs to no attempt of ours and began in the unknown call's
+time is taken for it, when it is the only one and no other attempt on that number is open; any entry that nobody claims
+stands against absence.
 """
 
 from __future__ import annotations
@@ -10,9 +14,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.port import Listed, ProviderDown, Providers, Records
 from app.deliveries import repository, service
@@ -22,10 +29,16 @@ from app.kernel.house import House
 log = logging.getLogger("muster.reconciler")
 
 DEADLINE_TIMES_SETTLE = 4
-"""An attempt still unknown after this many settling times, with its provider reachable, is uncertain."""
+DEADLINE_SECONDS = 300.0
+"""An attempt still unknown after this many settling times, and after so many seconds in any case, with its provider
+reachable, is uncertain. Only a longer settling time puts that off."""
 
 AT_A_TIME = 50
 AT_ONCE = 8
+
+SLACK = timedelta(seconds=30)
+"""How far from the unknown call's own time an entry without text may lie: a body that follows its headers, whole
+seconds, and clocks that are not quite the same."""
 
 
 @dataclass
@@ -34,7 +47,9 @@ class Reconciler:
 
     house: House
     providers: Providers
-    _unreadable_since_start: float = 0.0
+    _last_unreadable: float = 0.0
+    _passed: int = 0
+    """The last attempt looked at: where many cannot be settled yet, the others have their turn too."""
 
     async def expire(self) -> int:
         """Takes from silent workers what they were handing over; returns how many attempts.
@@ -42,7 +57,9 @@ class Reconciler:
         Every worker does, and waits for nobody's turn: the silent one may be whose turn it was to reconcile.
         """
         async with self.house.db.begin() as session:
-            expired = await repository.expire_leases(session, now=self.house.clock.now())
+            expired = await repository.expire_leases(
+                session, now=self.house.clock.now(), noted=self.providers.without_records
+            )
             await service.tell_boards(session, expired)
         return len(expired)
 
@@ -54,11 +71,13 @@ class Reconciler:
         async with self.house.db.begin() as session:
             due = await rows(
                 session,
-                """SELECT a.id, a.delivery_id, a.channel, a.address, a.write_by, a.unknown_since
+                """SELECT a.id, a.delivery_id, a.channel, a.address, a.handed_over_at, a.write_by, a.unknown_since
                    FROM attempt a JOIN delivery d ON d.id = a.delivery_id
-                   WHERE a.state = 'unknown' AND a.unknown_since <= :settled ORDER BY a.unknown_since LIMIT :limit""",
-                {"settled": now - settle, "limit": AT_A_TIME},
+                   WHERE a.state = 'unknown' AND a.unknown_since <= :settled AND a.id > :passed
+                   ORDER BY a.id LIMIT :limit""",
+                {"settled": now - settle, "limit": AT_A_TIME, "passed": self._passed},
             )
+        self._passed = due[-1]["id"] if len(due) == AT_A_TIME else 0
         few = asyncio.Semaphore(AT_ONCE)
 
         async def settle_one(entry: dict[str, Any]) -> int:
@@ -77,26 +96,26 @@ class Reconciler:
                 listed = list(await provider.sent_to(entry["address"]))
             except ProviderDown as error:
                 log.warning("the provider's list cannot be read (%s); unknown sends wait", error)
-                self._unreadable_since_start = time.monotonic()
+                self._last_unreadable = time.monotonic()
                 return 0
-            verdict = await self._judge(entry, listed, control=control)
+            verdict = await self._judge(entry, listed, control=control, texts=provider.capabilities.shows_text)
             if verdict:
                 return 1
         now = self.house.clock.now()
         # Without records nothing can ever be proven about this channel: waiting longer helps nobody.
         times = DEADLINE_TIMES_SETTLE if isinstance(provider, Records) else 1
-        unreadable = time.monotonic() - self._unreadable_since_start if self._unreadable_since_start else None
+        unreadable = time.monotonic() - self._last_unreadable if self._last_unreadable else None
         waited = (now - entry["unknown_since"]).total_seconds()
         if unreadable is not None:
             waited = min(waited, unreadable)
-        if waited < times * self.house.settle_seconds:
+        settle = self.house.settle_seconds
+        if waited < min(times * settle, max(DEADLINE_SECONDS, settle)):
             return 0
         async with self.house.db.begin() as session:
             await service.give_up_on(session, [entry["id"]], now=now)
         return 1
 
-    async def _judge(self, entry: dict[str, Any], listed: list[Listed], *, control: bool) -> bool:
-        token = self.house.signer.link_token(entry["delivery_id"])
+    async def _judge(self, entry: dict[str, Any], listed: list[Listed], *, control: bool, texts: bool) -> bool:
         async with self.house.db.begin() as session:
             known = {
                 found["sid"]
@@ -107,13 +126,39 @@ class Reconciler:
                 )
             }
             fresh = [message for message in listed if message.provider_message_id not in known]
-            for message in fresh:
-                if token in message.body:
-                    await service.prove_sent(session, self.house, entry["id"], message)
-                    return True
-            if any(not message.body for message in fresh) or not control:
+            found, unclear = self._by_link(entry, fresh) if texts else await self._by_time(session, entry, fresh)
+            if found is not None:
+                await service.prove_sent(session, self.house, entry["id"], found)
+                return True
+            if unclear or not control:
                 return False
             return await service.prove_absent(session, entry["id"], now=self.house.clock.now())
+
+    def _by_link(self, entry: dict[str, Any], fresh: Sequence[Listed]) -> tuple[Listed | None, bool]:
+        """(the entry whose text holds this delivery's link, whether one might be it whose text is not shown)."""
+        token = self.house.signer.link_token(entry["delivery_id"])
+        found = next((message for message in fresh if token in message.body), None)
+        return found, any(not message.body for message in fresh)
+
+    async def _by_time(
+        self, session: AsyncSession, entry: dict[str, Any], fresh: Sequence[Listed]
+    ) -> tuple[Listed | None, bool]:
+        """(the one entry that must be this attempt's, whether there is any that nobody claims)."""
+        since, until = entry["handed_over_at"] - SLACK, entry["write_by"] + SLACK
+        then = [message for message in fresh if message.created_at and since <= message.created_at <= until]
+        if len(then) != 1:
+            return None, bool(fresh)
+        rival = await row(
+            session,
+            """SELECT 1 AS one FROM attempt WHERE channel = :channel AND address = :address AND id <> :id
+                 AND state IN ('handing_over', 'unknown', 'uncertain') AND handed_over_at <= :until
+                 AND write_by >= :since LIMIT 1""",
+            {
+                "channel": entry["channel"], "address": entry["address"], "id": entry["id"], "since": since - SLACK,
+                "until": until + SLACK,
+            },
+        )  # fmt: skip
+        return (None, True) if rival else (then[0], False)
 
     async def _control(self, provider: Records, entry: dict[str, Any]) -> bool:
         """Whether a message accepted after the unknown call is in the provider's list."""

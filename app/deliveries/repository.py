@@ -10,11 +10,17 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.deliveries import telling
 from app.deliveries.states import OPEN_TO_PROOF
 from app.kernel.db import row, rows, run
 
 LEASE_SECONDS = 10.0
 """How long a worker may hold an attempt without renewing. A killed worker's work moves again after this."""
+
+_QUIET = """SELECT q.ends_at FROM quiet_window q
+  WHERE q.bulletin_id = d.bulletin_id AND q.zone = coalesce(p.time_zone, '') AND a.channel <> 'email'
+    AND q.starts_at <= :now AND q.ends_at > :now"""
+"""The end of the quiet hours that person `p` of delivery `d` is in now, where attempt `a` would ring."""
 
 _PROVABLE = ", ".join(f"'{state}'" for state in sorted(OPEN_TO_PROOF))
 
@@ -79,7 +85,7 @@ async def mark_handing_over(
     )
     marked = await rows(
         session,
-        """
+        f"""
         WITH mine AS (
           SELECT a.id, a.delivery_id, a.address, a.channel, a.created_at, a.tries
           FROM attempt a JOIN unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
@@ -88,7 +94,8 @@ async def mark_handing_over(
           FOR UPDATE OF a
         ), fit AS (
           SELECT mine.*, d.code, d.person_id, d.bulletin_id, i.drill, i.severity, b.number, i.key AS incident_key,
-                 i.title, m.text, coalesce(m.subject, n.subject) AS subject, b.stage, d.audience, n.lines
+                 i.title, m.text, coalesce(m.subject, n.subject) AS subject, b.stage, d.audience, n.lines,
+                 silent.names AS silent
           FROM mine
           JOIN delivery d ON d.id = mine.delivery_id
           LEFT JOIN bulletin b ON b.id = d.bulletin_id
@@ -99,10 +106,16 @@ async def mark_handing_over(
             SELECT m.text, m.subject FROM message m
             WHERE m.bulletin_id = b.id AND m.audience = d.audience AND m.channel = mine.channel
               AND m.language IN (d.language, '') ORDER BY (m.language = d.language) DESC LIMIT 1) m ON true
+          LEFT JOIN LATERAL (
+            SELECT array_agg(open.name ORDER BY open.name) AS names FROM ({telling.SILENT}) open
+            WHERE open.notice_id = n.id AND n.kind = '{telling.KIND}') silent ON true
           WHERE (n.id IS NOT NULL OR (b.state = 'sent' AND m.text IS NOT NULL))
+            AND (n.id IS NULL OR n.kind <> '{telling.KIND}' OR silent.names IS NOT NULL)
+            AND NOT EXISTS ({_QUIET.replace("a.channel", "mine.channel")})
             AND d.cancelled_at IS NULL AND d.response IS NULL AND p.active
             AND i.closed_at IS NULL
-            AND NOT EXISTS (SELECT FROM suppression x WHERE x.address = mine.address AND x.channel = mine.channel)
+            AND NOT EXISTS (SELECT FROM suppression x WHERE x.address = mine.address
+              AND (x.channel = mine.channel OR (mine.channel = 'voice' AND x.reason = 'invalid')))
             AND (mine.channel = 'email' OR CAST(:countries AS text[]) IS NULL OR EXISTS (
               SELECT FROM contact_point c WHERE c.person_id = d.person_id AND c.address = mine.address
                 AND c.country = ANY(CAST(:countries AS text[]))))
@@ -114,7 +127,7 @@ async def mark_handing_over(
                begun_at = NULL, write_by = CAST(:now AS timestamptz) + make_interval(secs => :within)
         FROM fit WHERE a.id = fit.id
         RETURNING a.id, a.fence, fit.delivery_id, fit.address, fit.channel, fit.text, fit.subject, fit.code,
-                  fit.drill, fit.severity, fit.number, fit.incident_key, fit.title, fit.tries, fit.lines
+                  fit.drill, fit.severity, fit.number, fit.incident_key, fit.title, fit.tries, fit.lines, fit.silent
         """,
         {
             "ids": [entry[0] for entry in claimed],
@@ -134,13 +147,13 @@ async def mark_handing_over(
 async def _drop_unfit(
     session: AsyncSession, left: Sequence[tuple[int, int]], now: datetime, countries: Sequence[str] | None
 ) -> None:
-    """Ends the queued attempts that must not go out, each with its reason.
+    """Ends the queued attempts that must not go out, each with its reason; what must not go out yet waits on.
 
     One that has no such reason was not marked because our lease on it had ended: it stays in the queue.
     """
-    await run(
+    dropped = await rows(
         session,
-        """
+        f"""
         WITH looked_at AS (
           SELECT a.id, a.delivery_id,
             CASE WHEN d.response IS NOT NULL THEN 'answered'
@@ -148,6 +161,8 @@ async def _drop_unfit(
                  WHEN b.state <> 'sent' THEN 'cancelled'
                  WHEN i.closed_at IS NOT NULL THEN 'the incident is closed'
                  WHEN NOT p.active THEN 'left'
+                 WHEN n.kind = '{telling.KIND}' AND NOT EXISTS (
+                   SELECT FROM ({telling.SILENT}) open WHERE open.notice_id = n.id) THEN 'everybody has answered'
                  WHEN x.reason = 'opted_out' THEN 'the number has opted out of texts'
                  WHEN x.reason IS NOT NULL THEN 'the number cannot be used'
                  WHEN a.channel <> 'email' AND CAST(:countries AS text[]) IS NOT NULL AND NOT EXISTS (
@@ -159,24 +174,32 @@ async def _drop_unfit(
                                   AND m.channel = a.channel AND m.language IN (d.language, ''))
                    THEN 'there is no script for this channel' END AS reason,
             (d.response IS NOT NULL OR d.cancelled_at IS NOT NULL OR coalesce(b.state <> 'sent', false)
-             OR i.closed_at IS NOT NULL) AS stopped
+             OR i.closed_at IS NOT NULL) AS stopped,
+            ({_QUIET}) AS quiet_until
           FROM attempt a
           JOIN unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
             ON c.id = a.id AND c.fence = a.fence
           JOIN delivery d ON d.id = a.delivery_id
           LEFT JOIN bulletin b ON b.id = d.bulletin_id
+          LEFT JOIN notice n ON n.id = d.notice_id
           JOIN incident i ON i.id = d.incident_id
           JOIN person p ON p.id = d.person_id
           LEFT JOIN LATERAL (SELECT reason FROM suppression x
-            WHERE x.address = a.address AND x.channel = a.channel LIMIT 1) x ON true
+            WHERE x.address = a.address
+              AND (x.channel = a.channel OR (a.channel = 'voice' AND x.reason = 'invalid'))
+            ORDER BY (x.channel = a.channel) DESC LIMIT 1) x ON true
           WHERE a.state = 'queued'
         ), unfit AS (SELECT * FROM looked_at WHERE reason IS NOT NULL), moved AS (
           UPDATE delivery d SET next_step_at = :now FROM unfit
           WHERE d.id = unfit.delivery_id AND NOT unfit.stopped AND d.next_rung IS NOT NULL
+        ), held AS (
+          UPDATE attempt a SET not_before = early.quiet_until, held_until = early.quiet_until, lease_until = NULL,
+                 updated_at = :now
+          FROM looked_at early WHERE a.id = early.id AND early.reason IS NULL AND early.quiet_until IS NOT NULL
         )
         UPDATE attempt a SET state = CASE WHEN unfit.stopped THEN 'cancelled' ELSE 'suppressed' END,
                reason = unfit.reason, lease_until = NULL, updated_at = :now
-        FROM unfit WHERE a.id = unfit.id
+        FROM unfit WHERE a.id = unfit.id RETURNING a.delivery_id
         """,
         {
             "ids": [entry[0] for entry in left],
@@ -185,6 +208,7 @@ async def _drop_unfit(
             "now": now,
         },
     )
+    await telling.hasten(session, [entry["delivery_id"] for entry in dropped], now=now)
 
 
 async def renew(session: AsyncSession, held: Sequence[tuple[int, int]]) -> set[int]:
@@ -280,14 +304,11 @@ async def begin(session: AsyncSession, attempt_id: int, fence: int) -> bool:
     )
 
 
-NOTED_WHEN_BEGUN = ("email",)
-"""Channels whose providers keep no records; what has not begun there when the lease ends has sent nothing."""
-
-
-async def expire_leases(session: AsyncSession, *, now: datetime) -> list[int]:
+async def expire_leases(session: AsyncSession, *, now: datetime, noted: Sequence[str]) -> list[int]:
     """What was being handed over when its worker fell silent is now unknown, and the old worker fenced out.
 
-    A message that is known not to have begun goes back to the queue.
+    A message that is known not to have begun goes back to the queue. `noted`: the channels of which that is noted,
+    because their providers keep no records.
     """
     found = await rows(
         session,
@@ -299,13 +320,13 @@ async def expire_leases(session: AsyncSession, *, now: datetime) -> list[int]:
                   reason = CASE WHEN unsent THEN a.reason ELSE 'the worker fell silent during the hand-over' END,
                   fence = a.fence + 1, lease_until = NULL, updated_at = :now
            FROM silent WHERE a.id = silent.id RETURNING a.id""",
-        {"now": now, "noted": list(NOTED_WHEN_BEGUN)},
+        {"now": now, "noted": list(noted)},
     )
     return [entry["id"] for entry in found]
 
 
 async def go_on(session: AsyncSession, delivery_ids: Sequence[int], *, now: datetime) -> None:
-    """A step has definitely failed: the next one is due now. The timer looks."""
+    """A step has definitely failed: the next channel is due now, and where there is none, telling somebody else."""
     await run(
         session,
         """UPDATE delivery SET next_step_at = :now
@@ -313,6 +334,7 @@ async def go_on(session: AsyncSession, delivery_ids: Sequence[int], *, now: date
              AND next_step_at > :now""",
         {"ids": list(delivery_ids), "now": now},
     )
+    await telling.hasten(session, delivery_ids, now=now)
 
 
 BOARD_CHANNEL = "muster_board"
@@ -342,9 +364,9 @@ async def try_again(session: AsyncSession, attempt_id: int, *, not_before: datet
     """A new attempt, with a new token, on the same step and address."""
     await run(
         session,
-        """INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, not_before, fence, tries,
-                                created_at, updated_at)
-           SELECT delivery_id, rung, seq + 1, channel, address, 'queued', priority, :not_before, 0, 0, :now, :now
+        """INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, parts, not_before, fence,
+                                tries, created_at, updated_at)
+           SELECT delivery_id, rung, seq + 1, channel, address, 'queued', priority, parts, :not_before, 0, 0, :now, :now
            FROM attempt WHERE id = :id ON CONFLICT (delivery_id, rung, seq) DO NOTHING""",
         {"id": attempt_id, "not_before": not_before, "now": now},
     )

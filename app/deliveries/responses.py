@@ -66,7 +66,8 @@ async def respond(session: AsyncSession, delivery_id: int, act: Act, *, now: dat
         await run(
             session,
             """UPDATE delivery SET response = :response, responded_via = :via, responded_at = :at,
-                      next_rung = NULL, next_step_at = NULL WHERE id = :id""",
+                      next_rung = NULL, next_step_at = NULL, next_tell_rung = NULL, next_tell_at = NULL
+               WHERE id = :id""",
             {"response": act.response, "via": act.via, "at": act.at, "id": delivery_id},
         )
     await audit.append(

@@ -48,6 +48,18 @@ TREATMENTS: dict[int, Treatment] = {
         Treatment(21612, "the provider has no route to this number", alarm=True),
         Treatment(21608, "the trial account may not text this number", alarm=True),
         Treatment(30034, "the sender is not registered with the carriers", alarm=True),
+        # Calls.
+        Treatment(10004, "too many calls at once", retries=2, next_channel=False),
+        Treatment(21210, "the account may not call from this number", alarm=True),
+        Treatment(21212, "the account may not call from this number", alarm=True),
+        Treatment(21214, "the number cannot be called"),
+        Treatment(21215, "the account may not call this region", alarm=True),
+        Treatment(21216, "the account may not call this number", alarm=True),
+        Treatment(21217, "the number is not valid", flag="invalid"),
+        Treatment(21219, "the trial account may not call this number", alarm=True),
+        Treatment(13224, "the number is not valid or cannot be called"),
+        Treatment(13227, "the account may not call this region", alarm=True),
+        Treatment(32205, "the account may not call this region", alarm=True),
     )
 }
 
@@ -58,11 +70,17 @@ RETRY_AFTER_SECONDS = 30.0
 """How long a new attempt on the same address waits, before the time scale."""
 
 
-def treatment(code: int | None) -> Treatment:
-    """What to do about a definite failure with this code."""
-    if code is None:
-        return Treatment(0, "the provider gives no reason")
-    return TREATMENTS.get(code, UNKNOWN_CODE)
+CALLED_AGAIN = frozenset({"busy", "no-answer"})
+"""Statuses of a call after which the same number is called once more, while the ladder goes on at once: a second call
+within three minutes rings through on phones that are set to silence the first."""
+
+
+def treatment(code: int | None, status: str | None = None, reason: str | None = None) -> Treatment:
+    """What to do about a definite failure with this code; without one, `status` is the provider's word, and `reason`
+    what it says about why."""
+    if code is not None:
+        return TREATMENTS.get(code, UNKNOWN_CODE)
+    return Treatment(0, reason or "the provider gives no reason", retries=1 if status in CALLED_AGAIN else 0)
 
 
 def back_off(tries: int) -> float:

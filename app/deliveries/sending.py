@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
@@ -20,12 +21,18 @@ from app.playbooks import service as playbooks
 
 DISPATCH_JOB = "deliveries.dispatch"
 
+QUIET_BEYOND = timedelta(days=3)
+"""Quiet hours are worked out for so long after the ladder's last step: nothing of it waits longer to be sent."""
 
-async def send(session: AsyncSession, house: House, actor: Actor, key: str, number: int) -> dict[str, Any]:
+
+async def send(
+    session: AsyncSession, house: House, actor: Actor, key: str, number: int, *, confirm: bool = False
+) -> dict[str, Any]:
     """Sends an approved bulletin to everybody in its audiences, or to whom `for_those_told` says. A second send
     changes nothing.
 
-    Raises Conflict before approval, after a newer bulletin, and for a closed incident.
+    Raises Conflict before approval, after a newer bulletin, for a closed incident, and for more people than may be
+    told without `confirm`.
     """
     incident = await incidents.get(session, key, lock=True)
     bulletin = await bulletins.get(session, incident["id"], number, lock=True)
@@ -38,18 +45,31 @@ async def send(session: AsyncSession, house: House, actor: Actor, key: str, numb
     playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
     now = house.clock.now()
     steps = [
-        (channel, seconds / house.time_scale) for channel, seconds in bulletins.ladder(playbook, incident["severity"])
+        planning.Rung(step.send, step.tell, step.after.total_seconds() / house.time_scale)
+        for step in playbook.ladder_for(incident["severity"])
     ]
     if bulletins.for_those_told(bulletin):
         await planning.lock_incident(session, incident["id"])
+    members = bulletins.members(playbook, bulletin, told=True)
+    last = timedelta(seconds=max(step.seconds for step in steps))
+    quiet = await bulletins.quiet_windows(
+        session, house, playbook.quiet_for(incident["severity"]), members, since=now, until=now + last + QUIET_BEYOND
+    )
     total = await planning.plan(
-        session, bulletin=bulletin, members=bulletins.members(playbook, bulletin, told=True), steps=steps,
-        channels=house.channels, countries=house.countries,
-        now=now,
+        session, bulletin=bulletin, members=members, steps=steps,
+        channels=[channel for channel in house.channels if any(step.channel == channel for step in steps)],
+        countries=house.countries, now=now, quiet=[planning.Quiet(*window) for window in quiet],
     )  # fmt: skip
     # That it is over may concern nobody: what was queued before is stopped all the same.
     if not total and not bulletins.for_those_told(bulletin):
         raise Conflict("Nobody would get this bulletin: import people first, or choose other audiences.")
+    if total > house.confirm_above and not confirm:
+        raise Conflict(
+            f"This goes to {total:,} people, which is more than {house.confirm_above:,}. Look once more at who gets "
+            'it; then send "confirm": true.',
+            recipients=total,
+            confirm_above=house.confirm_above,
+        )
     replaced = await planning.replace_earlier(
         session, incident_id=incident["id"], bulletin=bulletin, everybody=bulletin["stage"] == "resolved", now=now
     )

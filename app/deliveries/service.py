@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.port import Listed, Outgoing
-from app.deliveries import repository, responses
-from app.deliveries.callbacks import Received, record_all
+from app.deliveries import repository, responses, retry
+from app.deliveries.callbacks import record_all, shown
 from app.deliveries.failures import after_failure
 from app.deliveries.repository import Result
 from app.deliveries.states import NOT_DELIVERED, State
@@ -31,7 +31,7 @@ async def record_results(house: House, results: Sequence[Result]) -> None:
         changed = await repository.write_back(session, results, now=now, ask_at=ask_at)
         for entry in changed:
             if State(entry["state"]) in NOT_DELIVERED:
-                await after_failure(session, house, entry["id"], entry["error_code"], now)
+                await after_failure(session, house, entry["id"], retry.treatment(entry["error_code"]), now)
         written = {entry["id"] for entry in changed}
         for result in results:
             if result.kind in ("fenced", "later") and result.attempt_id not in written:
@@ -52,7 +52,7 @@ async def _nothing_went_out(session: AsyncSession, result: Result, *, now: datet
 
 async def prove_sent(session: AsyncSession, house: House, attempt_id: int, found: Listed) -> None:
     """The provider's own list shows the message: it counts as the callback that we missed."""
-    await record_all(session, house, [Received(attempt_id, found.provider_message_id, found.status, found.error_code)])
+    await record_all(session, house, shown(attempt_id, found))
 
 
 async def prove_absent(session: AsyncSession, attempt_id: int, *, now: datetime) -> bool:
@@ -89,13 +89,13 @@ async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
     """Ends what nothing more may come of; returns how many ladders.
 
     Ladders of deliveries whose incident is closed, whose bulletin is cancelled, or whose person left; and attempts
-    that waited in the queue for longer than their news is worth: their next step is due.
+    that waited in the queue for longer than their news is worth (quiet hours aside): their next step is due.
     """
     # Attempts first, as everybody does who changes both.
     expired = await rows(
         session,
         """WITH late AS (
-             SELECT id FROM attempt WHERE state = 'queued' AND created_at <= :before
+             SELECT id FROM attempt WHERE state = 'queued' AND coalesce(held_until, created_at) <= :before
                AND (lease_until IS NULL OR lease_until < clock_timestamp())
              ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)
            UPDATE attempt a SET state = 'expired', reason = 'it waited too long to be sent', lease_until = NULL,
@@ -109,13 +109,15 @@ async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
         await tell_boards(session, [entry["id"] for entry in expired])
     ended = await rows(
         session,
-        """UPDATE delivery d SET next_rung = NULL, next_step_at = NULL,
-                  cancelled_at = CASE WHEN i.closed_at IS NOT NULL THEN coalesce(d.cancelled_at, :now)
-                    ELSE d.cancelled_at END,
-                  cancel_reason = CASE WHEN i.closed_at IS NOT NULL
+        # Where only telling others was left, nothing of the person's own is stopped: they stay as they are.
+        """UPDATE delivery d SET next_rung = NULL, next_step_at = NULL, next_tell_rung = NULL, next_tell_at = NULL,
+                  cancelled_at = CASE WHEN i.closed_at IS NOT NULL AND d.next_rung IS NOT NULL
+                    THEN coalesce(d.cancelled_at, :now) ELSE d.cancelled_at END,
+                  cancel_reason = CASE WHEN i.closed_at IS NOT NULL AND d.next_rung IS NOT NULL
                     THEN coalesce(d.cancel_reason, 'the incident is closed') ELSE d.cancel_reason END
            FROM delivery again LEFT JOIN bulletin b ON b.id = again.bulletin_id, incident i, person p
-           WHERE d.next_step_at <= :now AND again.id = d.id AND i.id = d.incident_id AND p.id = d.person_id
+           WHERE (d.next_step_at <= :now OR d.next_tell_at <= :now) AND again.id = d.id
+             AND i.id = d.incident_id AND p.id = d.person_id
              AND (coalesce(b.state <> 'sent', false) OR i.closed_at IS NOT NULL OR NOT p.active) RETURNING d.id""",
         {"now": now},
     )

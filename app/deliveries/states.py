@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.channels.port import ANSWERED_BY
+
 
 class State(StrEnum):
     QUEUED = "queued"
@@ -21,17 +23,21 @@ class State(StrEnum):
     QUEUED_THERE = "queued_there"
     """A callback says that it waits at the provider."""
     SENDING = "sending"
-    """The provider is handing it to a carrier."""
+    """The provider is handing it to a carrier; a call is being dialled, or rings."""
     SENT = "sent"
-    """A carrier took it. Many carriers tell nothing more."""
+    """A carrier took it. Many carriers tell nothing more. A call was picked up, by whom or what is not known."""
     CANCELLED_THERE = "cancelled_there"
     """The provider says that it was cancelled before it went out."""
     UNDELIVERED = "undelivered"
-    """A carrier says that the handset did not get it."""
+    """A carrier says that the handset did not get it; a call met a busy line, nobody, or an answering machine.
+
+    A message on a machine is no proof that anybody will hear it in time: so it counts as not reaching the person, and
+    the next step is due at once."""
     FAILED = "failed"
     """The provider says that it could not be sent."""
     DELIVERED = "delivered"
-    """The handset has it, as far as carriers can be believed. It does not prove that a person read it."""
+    """The handset has it, as far as carriers can be believed. It does not prove that a person read it. A call was
+    picked up by a person, as far as the provider can tell: they need not have listened, and it acknowledges nothing."""
     READ = "read"
     """The handset showed it. It is still not an acknowledgment."""
     REJECTED = "rejected"
@@ -93,12 +99,20 @@ OPEN_TO_PROOF = frozenset({State.HANDING_OVER, State.UNKNOWN, State.UNCERTAIN})
 
 @dataclass(frozen=True)
 class ProviderStatus:
-    """A status as the provider spells it: our state, its rank, and who wins at equal rank (higher first)."""
+    """A status as the provider spells it: our state, its rank, and who wins at equal rank (higher first).
+
+    `reason`: why somebody was not reached, for a status that says so itself, without an error code.
+    """
 
     status: str
     state: State
     rank: int
     tie: int = 0
+    reason: str | None = None
+
+
+A_MACHINE = "an answering machine took the call"
+A_FAX = "a fax machine took the call"
 
 
 PROVIDER_STATUSES: dict[str, ProviderStatus] = {
@@ -115,9 +129,25 @@ PROVIDER_STATUSES: dict[str, ProviderStatus] = {
         ProviderStatus("failed", State.FAILED, 5, 2),
         ProviderStatus("delivered", State.DELIVERED, 6),
         ProviderStatus("read", State.READ, 7),
+        # Calls. Words that messages have too (queued, failed, canceled) mean the same for both.
+        ProviderStatus("initiated", State.SENDING, 2),
+        ProviderStatus("ringing", State.SENDING, 3),
+        # Picked up; that it ended says no more. Who it was is told apart from that, before or after it.
+        ProviderStatus("in-progress", State.SENT, 4),
+        ProviderStatus("completed", State.SENT, 4),
+        ProviderStatus(f"{ANSWERED_BY}unknown", State.SENT, 4),
+        ProviderStatus("busy", State.UNDELIVERED, 5, 1, "the line was busy"),
+        ProviderStatus("no-answer", State.UNDELIVERED, 5, 1, "nobody picked up"),
+        ProviderStatus(f"{ANSWERED_BY}machine_start", State.UNDELIVERED, 5, 1, A_MACHINE),
+        ProviderStatus(f"{ANSWERED_BY}machine_end_beep", State.UNDELIVERED, 5, 1, A_MACHINE),
+        ProviderStatus(f"{ANSWERED_BY}machine_end_silence", State.UNDELIVERED, 5, 1, A_MACHINE),
+        ProviderStatus(f"{ANSWERED_BY}machine_end_other", State.UNDELIVERED, 5, 1, A_MACHINE),
+        ProviderStatus(f"{ANSWERED_BY}fax", State.UNDELIVERED, 5, 1, A_FAX),
+        ProviderStatus(f"{ANSWERED_BY}human", State.DELIVERED, 6),
     )
 }
-"""Statuses of Twilio's Message resource. A status not in this table is kept and alarmed, and moves nothing."""
+"""Statuses of Twilio's Message and Call resources, and who took a call. A status not in this table is kept and alarmed,
+and moves nothing."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +164,16 @@ def settle(facts: Iterable[Fact]) -> tuple[State, int | None] | None:
     The highest rank wins; at equal rank failed over undelivered over canceled, then the lowest code. The result is
     the same for every order, repetition and grouping of the same facts.
     """
-    known = [(PROVIDER_STATUSES[fact.status], fact.error_code) for fact in facts if fact.status in PROVIDER_STATUSES]
-    if not known:
-        return None
-    best, code = max(
-        known, key=lambda pair: (pair[0].rank, pair[0].tie, -pair[1] if pair[1] is not None else float("-inf"))
-    )
-    return best.state, code
+    decisive = decided_by(facts)
+    return (PROVIDER_STATUSES[decisive.status].state, decisive.error_code) if decisive else None
+
+
+def decided_by(facts: Iterable[Fact]) -> Fact | None:
+    """The one fact that `settle` goes by; among equals always the same one."""
+    known = [fact for fact in facts if fact.status in PROVIDER_STATUSES]
+
+    def weight(fact: Fact) -> tuple[int, int, float, str]:
+        row = PROVIDER_STATUSES[fact.status]
+        return row.rank, row.tie, -fact.error_code if fact.error_code is not None else float("-inf"), fact.status
+
+    return max(known, key=weight) if known else None

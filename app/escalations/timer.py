@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from app.deliveries import notices, planning, sending, service
+from app.deliveries import notices, planning, sending
+from app.deliveries import service as deliveries
+from app.escalations import service
 from app.incidents import timeline
 from app.kernel.db import notify, row
 from app.kernel.house import House
@@ -14,6 +16,7 @@ from app.replies import help_requests
 log = logging.getLogger("muster.timer")
 
 AT_A_TIME = 1000
+TOLD_AT_A_TIME = 2000
 
 
 @dataclass
@@ -21,23 +24,31 @@ class Timer:
     house: House
 
     async def step(self) -> int:
-        """Takes every step that is due now; returns how many people were moved on."""
+        """Takes every step that is due now; returns how many people were moved on or told of."""
         moved = 0
         while True:
             done = await self._batch()
             moved += done
             if done < AT_A_TIME:
-                return moved
+                break
+        # Where nobody of a rung can be told, the next is due at once: until nothing is.
+        while told := await self._tell():
+            moved += told
+        return moved
+
+    async def _tell(self) -> int:
+        async with self.house.db.begin() as session:
+            return await service.tell_due(session, self.house, limit=TOLD_AT_A_TIME)
 
     async def _batch(self) -> int:
         now = self.house.clock.now()
         async with self.house.db.begin() as session:
-            await service.stop_steps(session, now=now)
+            await deliveries.stop_steps(session, now=now)
             taken = await planning.take_due_steps(
                 session, channels=self.house.channels, countries=self.house.countries, now=now, limit=AT_A_TIME
             )
             for entry in taken:
-                await notify(session, service.BOARD_CHANNEL, str(entry["bulletin_id"]))
+                await notify(session, deliveries.BOARD_CHANNEL, str(entry["bulletin_id"]))
                 if entry["channel"] is None:
                     continue
                 named = await row(
@@ -49,7 +60,8 @@ class Timer:
                 assert named
                 await timeline.note(
                     session, key=named["key"], at=now, actor="system", kind="fallback",
-                    data={"bulletin": named["number"], "channel": entry["channel"], "people": entry["people"]},
+                    data={"bulletin": named["number"], "channel": entry["channel"], "people": entry["people"]}
+                    | ({"held": entry["held"]} if entry["held"] else {}),
                 )  # fmt: skip
             if await notices.take_due_steps(session, self.house, now=now) + await help_requests.climb(
                 session, self.house

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,9 @@ from app.access import service as access
 from app.incidents import repository
 from app.kernel import audit
 from app.web.inputs import iso
+
+ESCALATED = "escalated"
+"""Somebody was told that others have not answered. `told` holds who, and about how many: `[{"id", "about"}]`."""
 
 
 async def note(
@@ -25,7 +29,9 @@ async def read(
 ) -> list[dict[str, Any]]:
     """Entries as people read them: `{"seq", "at", "actor", "kind", "data"}`, names and notes filled in where known."""
     found = await audit.entries(session, key, after=after, limit=limit)
-    people = await repository.person_names(session, [e["data"]["person"] for e in found if "person" in e["data"]])
+    named = [e["data"]["person"] for e in found if "person" in e["data"]]
+    named += [told["id"] for e in found if e["kind"] == ESCALATED for told in e["data"]["told"]]
+    people = await repository.person_names(session, named)
     accounts = await access.account_names(
         session,
         [int(e["actor"].removeprefix("account:")) for e in found if e["actor"].startswith("account:")],
@@ -40,6 +46,8 @@ async def read(
         if "person" in data:
             employee, name = people.get(data["person"], ("", "somebody no longer on record"))
             data["person"] = {"person_id": employee, "name": name}
+        if entry["kind"] == ESCALATED:
+            data["told"] = [_told(told, people) for told in data["told"]]
         if "note" in data:
             data["text"] = notes.get(data.pop("note"), "(erased)")
         actor = entry["actor"]
@@ -51,3 +59,8 @@ async def read(
             {"seq": entry["seq"], "at": iso(entry["at"]), "actor": actor, "kind": entry["kind"], "data": data}
         )
     return entries
+
+
+def _told(told: Mapping[str, Any], people: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
+    employee, name = people.get(told["id"], ("", "somebody no longer on record"))
+    return {"person_id": employee, "name": name, "about": told["about"]}

@@ -18,7 +18,8 @@ UTC = ZoneInfo("UTC")
 class House:
     """Made once by `compose`. `channels` are those that can be used here; `countries` None means any.
 
-    `sms_a_second` and `sms_a_day` are the sender's, in parts; None for no bound of ours. A send to more than
+    `sms_a_second` and `sms_a_day` are the sender's, in parts; None for no bound of ours; `sms_guess` is
+    the rate that the provider is known to keep for such a sender. A send to more than
     `confirm_above` people must be confirmed. `time_scale` divides ladder, cadence, deadline and digit-race times;
     `settle_seconds` is never scaled.
     """
@@ -37,6 +38,7 @@ class House:
     zone: ZoneInfo = UTC
     sms_a_second: float | None = None
     sms_a_day: int | None = None
+    sms_guess: float | None = None
     confirm_above: int = 1000
 
     def link(self, delivery_id: int) -> str:

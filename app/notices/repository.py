@@ -3,59 +3,79 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.kernel.db import row, rows, run
+from app.kernel.db import rows, run
 
 _PERSON_LOCK = 727472004
 """With the person's id: notices to one person are made one after the other, so that the limit holds."""
 
 
-async def lock_person(session: AsyncSession, person_id: int) -> None:
+async def lock_people(session: AsyncSession, person_ids: Sequence[int]) -> None:
+    """Always in the same order, so that nobody waits in a ring."""
     await run(
         session,
-        "SELECT pg_advisory_xact_lock(:room, CAST(:person % 2147483647 AS int))",
-        {"room": _PERSON_LOCK, "person": person_id},
+        """SELECT pg_advisory_xact_lock(:room, each.place) FROM (
+             SELECT DISTINCT CAST(id % 2147483647 AS int) AS place FROM unnest(CAST(:people AS bigint[])) AS p (id)
+             ORDER BY 1) each""",
+        {"room": _PERSON_LOCK, "people": list(person_ids)},
     )
 
 
-async def due_times(session: AsyncSession, person_id: int, *, since: datetime) -> Sequence[datetime]:
-    """When this person's notices went out, or will."""
+async def due_times(session: AsyncSession, person_ids: Sequence[int], *, since: datetime) -> Sequence[RowMapping]:
+    """(person_id, due_at): when these people's notices went out, or will."""
+    return await rows(
+        session,
+        "SELECT person_id, due_at FROM notice WHERE person_id = ANY(:people) AND due_at > :since",
+        {"people": list(person_ids), "since": since},
+    )
+
+
+async def insert(session: AsyncSession, made: Sequence[Mapping[str, Any]], *, now: datetime) -> list[int]:
+    """One row for each of `made` (person_id, kind, subject, line, about, due_at); their ids in the same order."""
     found = await rows(
         session,
-        "SELECT due_at FROM notice WHERE person_id = :person AND due_at > :since",
-        {"person": person_id, "since": since},
-    )
-    return [entry["due_at"] for entry in found]
-
-
-async def insert(
-    session: AsyncSession, *, person_id: int, kind: str, subject: str, line: str, about: int | None, now: datetime,
-    due_at: datetime,
-) -> int:  # fmt: skip
-    found = await row(
-        session,
         """INSERT INTO notice (person_id, kind, subject, lines, abouts, created_at, due_at)
-           VALUES (:person, :kind, :subject, CAST(:lines AS jsonb), CAST(:abouts AS jsonb), :now, :due) RETURNING id""",
+           SELECT n.person_id, n.kind, n.subject, jsonb_build_array(n.line),
+                  CASE WHEN n.about IS NULL THEN '[]'::jsonb ELSE jsonb_build_array(n.about) END, :now, n.due_at
+           FROM unnest(CAST(:people AS bigint[]), CAST(:kinds AS text[]), CAST(:subjects AS text[]),
+                       CAST(:lines AS text[]), CAST(:abouts AS bigint[]), CAST(:due AS timestamptz[]))
+             WITH ORDINALITY AS n (person_id, kind, subject, line, about, due_at, place)
+           ORDER BY n.place RETURNING id""",
         {
-            "person": person_id, "kind": kind, "subject": subject, "lines": json.dumps([line]),
-            "abouts": json.dumps([about] if about is not None else []), "now": now, "due": due_at,
+            "people": [entry["person_id"] for entry in made],
+            "kinds": [entry["kind"] for entry in made],
+            "subjects": [entry["subject"] for entry in made],
+            "lines": [entry["line"] for entry in made],
+            "abouts": [entry["about"] for entry in made],
+            "due": [entry["due_at"] for entry in made],
+            "now": now,
         },
-    )  # fmt: skip
-    assert found
-    return int(found["id"])
+    )
+    # The database numbers rows in the order of the SELECT.
+    return sorted(int(entry["id"]) for entry in found)
 
 
-async def add_line(session: AsyncSession, notice_id: int, *, line: str, about: int | None) -> None:
-    """One more line in a notice that has not gone out; the same line twice is one."""
+async def add_lines(session: AsyncSession, lines: Sequence[tuple[int, str, int | None]]) -> None:
+    """(notice id, line, about): one more line in notices that have not gone out; the same line twice is one."""
     await run(
         session,
-        """UPDATE notice SET lines = lines || CAST(:line AS jsonb), abouts = abouts || CAST(:about AS jsonb)
-           WHERE id = :id AND NOT lines @> CAST(:line AS jsonb)""",
-        {"id": notice_id, "line": json.dumps([line]), "about": json.dumps([about] if about is not None else [])},
+        """UPDATE notice n SET lines = n.lines || jsonb_build_array(more.line),
+                  abouts = n.abouts || CASE WHEN more.about IS NULL THEN '[]'::jsonb
+                    ELSE jsonb_build_array(more.about) END
+           FROM unnest(CAST(:ids AS bigint[]), CAST(:lines AS text[]), CAST(:abouts AS bigint[]))
+             AS more (id, line, about)
+           WHERE n.id = more.id AND NOT n.lines @> jsonb_build_array(more.line)""",
+        {
+            "ids": [notice_id for notice_id, _, _ in lines],
+            "lines": [line for _, line, _ in lines],
+            "abouts": [about for _, _, about in lines],
+        },
     )
 
 

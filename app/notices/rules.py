@@ -33,3 +33,26 @@ def together(lines: Sequence[str]) -> str:
             return text + more
         text += f" {line}"
     return text
+
+
+MOST_NAMES = 8
+NAMES_CHARACTERS = 160
+"""Names take at most about one segment; the page behind the link has them all."""
+
+
+def unanswered(names: Sequence[str], title: str) -> str:
+    """`14 people have not answered (Outage at a vendor): Ann, Bo and 12 more. Please ask them.`"""
+    shown: list[str] = []
+    for name in names[:MOST_NAMES]:
+        short = name if len(name) <= 40 else name[:39].rstrip() + "..."
+        if shown and len(", ".join([*shown, short])) > NAMES_CHARACTERS:
+            break
+        shown.append(short)
+    more = len(names) - len(shown)
+    if more:
+        listed = f"{', '.join(shown)} and {more:,} more"
+    else:
+        listed = " and ".join(part for part in (", ".join(shown[:-1]), shown[-1]) if part)
+    many = "1 person has" if len(names) == 1 else f"{len(names):,} people have"
+    about = title if len(title) <= 50 else title[:49].rstrip() + "..."
+    return f"{many} not answered ({about}): {listed}. Please ask {'them' if len(names) > 1 else 'this person'}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,7 +14,7 @@ from app.playbooks import facts as fact_rules
 from app.playbooks import service
 from app.playbooks.fields import format_duration
 from app.playbooks.json_schema import json_schema
-from app.playbooks.schema import SITES, Playbook
+from app.playbooks.schema import SITES, Playbook, Step
 from app.playbooks.service import Revision
 from app.web.inputs import Text
 from app.web.problems import problem_responses
@@ -57,6 +58,11 @@ def facts_shown(playbook: Playbook, house: House, sites: list[str]) -> list[dict
     return shown
 
 
+def ladder_shown(ladder: Sequence[Step]) -> list[dict[str, Any]]:
+    """Each step with both keys, of which one is null."""
+    return [{"send": step.send, "tell": step.tell, "after": format_duration(step.after)} for step in ladder]
+
+
 @router.get("", summary="The playbooks", responses=problem_responses())
 async def playbooks(actor: Reader, session: SessionDep, house: HouseDep) -> dict[str, Any]:
     problems = await service.sync(house)
@@ -82,9 +88,13 @@ async def playbook(slug: Text, actor: Reader, session: SessionDep, house: HouseD
         "facts": facts_shown(content, house, list(await directory.sites(session))),
         "stages": whole["stages"],
         "audiences": whole["audiences"],
-        "severities": whole["severities"],
+        "severities": {
+            name: level | ({"ladder": ladder_shown(own)} if (own := content.severities[name].ladder) else {})
+            for name, level in whole["severities"].items()
+        },
         "waterline": whole["waterline"],
-        "ladder": [{"send": step.send, "after": format_duration(step.after)} for step in content.ladder],
+        "ladder": ladder_shown(content.ladder),
+        "quiet_hours": whole.get("quiet_hours"),
         "holding": whole["holding"],
         "department_tasks": whole["departments"],
     }

@@ -47,6 +47,7 @@ def check(source: Source, *, link_length: int = LINK_LENGTH, known: Known | None
         problems += shape_problems(source)
         for part in (_identity, fact_problems, _severities, _ladders, _audiences, _stages, _languages, _waterline):
             problems += part(view)
+        problems += _quiet_hours(view)
         problems += _holding(view)
         problems += script_problems(view, link_length=link_length, sites=sites)
         if known:
@@ -115,18 +116,26 @@ def _ladders(view: View) -> Iterator[Problem]:
 
 
 def _ladder(view: View, path: Path) -> Iterator[Problem]:
-    sent: dict[str, int] = {}
-    before: timedelta | None = None
+    taken: dict[tuple[str, str], int] = {}
+    before: tuple[timedelta, bool] | None = None
     for number, step in enumerate(view.items(*path)):
         if not isinstance(step, dict):
             continue
         at: Path = (*path, number)
-        channel = step.get("send")
-        if isinstance(channel, str) and channel in sent:
-            what = f"{shown(channel)} is tried twice (first in step {sent[channel] + 1}); use each channel once"
-            yield view.source.problem(what, (*at, "send"))
-        elif isinstance(channel, str):
-            sent[channel] = number
+        if number == 0 and step.get("tell") is not None and step.get("send") is None:
+            what = (
+                "a ladder begins with the person themselves; put a step with send: sms, email or voice before this one"
+            )
+            yield view.source.problem(what, (*at, "tell"))
+        for key, again in (("send", "is tried twice"), ("tell", "is told twice")):
+            name = step.get(key)
+            if not isinstance(name, str):
+                continue
+            first = taken.setdefault((key, name), number)
+            if first != number:
+                each = "each channel" if key == "send" else "each of them"
+                what = f"{shown(name)} {again} (first in step {first + 1}); use {each} once"
+                yield view.source.problem(what, (*at, key))
         after = _duration(step.get("after", "0s"))
         if after is None:
             continue
@@ -134,10 +143,18 @@ def _ladder(view: View, path: Path) -> Iterator[Problem]:
         if number == 0 and after:
             what = "the first step is taken at once; write after: 0s, or leave after out"
             yield view.source.problem(what, place)
-        elif before is not None and after <= before:
+        elif before is not None and (after < before[0] or (after == before[0] and before[1] == ("tell" in step))):
+            # A person may be tried and somebody told of it at the same moment.
             what = "each step comes later than the one before it, counted from handing over; raise after"
             yield view.source.problem(what, place)
-        before = after
+        before = (after, "tell" in step)
+
+
+def _quiet_hours(view: View) -> Iterator[Problem]:
+    named = {name for name in view.items("quiet_hours", "except") if isinstance(name, str)}
+    if named >= set(SEVERITIES):
+        what = "except names every severity, so nothing ever waits; leave one out, or remove quiet_hours"
+        yield view.source.problem(what, ("quiet_hours", "except"), warning=True)
 
 
 def _audiences(view: View) -> Iterator[Problem]:

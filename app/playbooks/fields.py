@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import Annotated, Final
 
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic import (
 from app.playbooks.template import NAME_PATTERN
 
 _DURATION: Final = re.compile(r"([0-9]{1,5})([smhd])", re.ASCII)
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST: Final = timedelta(days=366)
 
@@ -45,6 +46,16 @@ def format_duration(value: timedelta) -> str:
         if seconds and seconds % _UNITS[unit] == 0:
             return f"{seconds // _UNITS[unit]}{unit}"
     return f"{seconds}s"
+
+
+def parse_clock(value: object) -> time:
+    """`22:00` as a time of day. Raises ValueError with what would be right."""
+    if isinstance(value, time):
+        return value
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('is not a time of day; write hours and minutes in quotes, such as "22:00" or "07:30"')
+    return time(int(match[1]), int(match[2]))
 
 
 def _one_line(value: str) -> str:
@@ -96,6 +107,12 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,5}[smhd]$", "examples": ["90s", "20m", "2h", "1d"]}),
+]
+ClockTime = Annotated[
+    time,
+    BeforeValidator(parse_clock),
+    PlainSerializer(lambda value: f"{value:%H:%M}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$", "examples": ["22:00", "07:00"]}),
 ]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME_PATTERN}$", max_length=40)]

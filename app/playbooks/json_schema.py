@@ -22,6 +22,7 @@ def json_schema() -> dict[str, Any]:
     properties["waterline"]["required"] = [ANYONE]
     properties["holding"]["required"] = [EVERYONE]
     schema["$defs"]["Fact"]["allOf"] = _fact_rules()
+    schema["$defs"]["Step"]["oneOf"] = [{"required": ["send"]}, {"required": ["tell"]}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A Muster playbook",

@@ -6,12 +6,13 @@ Every model forbids unknown keys, reads types strictly (a number is never a text
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.playbooks.fields import (
     Brief,
+    ClockTime,
     Date,
     Duration,
     Example,
@@ -32,11 +33,14 @@ from app.playbooks.fields import (
 Stage = Literal["investigating", "identified", "monitoring", "resolved"]
 Severity = Literal["SEV1", "SEV2", "SEV3", "SEV4"]
 Channel = Literal["sms", "email", "voice"]
+Told = Literal["manager", "department_lead", "commander"]
 FactType = Literal["text", "choice", "time", "number"]
 ApprovalRole = Literal["admin", "commander", "communications_lead"]
 
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
+TOLD: Final[tuple[Told, ...]] = get_args(Told)
 SITES: Final = "directory.sites"
 ANYONE: Final = "anyone"
 EVERYONE: Final = "everyone"
@@ -124,12 +128,39 @@ class Approval(Model):
 
 
 class Step(Model):
-    """One step of the ladder, taken for each person who has not answered by then."""
+    """One step of the ladder, taken for each person who has not answered by then: either send or tell."""
 
-    send: Channel
-    """sms, email or voice."""
+    send: Channel | None = None
+    """sms, email or voice: the same person is tried this way."""
+    tell: Told | None = None
+    """manager, department_lead or commander: another person is told that this one has not answered."""
     after: Duration = timedelta(0)
     """How long after the bulletin was handed over; 0s (or left out) for the first step."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.send is None and self.tell is None:
+            raise ValueError(f"says neither; give send: {_or(CHANNELS)}, or tell: {_or(TOLD)}")
+        if self.send is not None and self.tell is not None:
+            raise ValueError("gives both send and tell; make two steps of it, each with its own after")
+        return self
+
+
+class QuietHours(Model):
+    """When texts and calls of bulletins wait, by each person's own clock. Mails go."""
+
+    from_: Annotated[ClockTime, Field(alias="from")]
+    """When they begin, in quotes: "22:00"."""
+    to: ClockTime
+    """When they end, in quotes: "07:00"; before from, it is the next morning."""
+    except_: Annotated[list[Severity], Field(alias="except", default_factory=lambda: ["SEV1"])]
+    """The severities that do not wait: [SEV1] when left out."""
+
+    @model_validator(mode="after")
+    def _some_hours(self) -> Self:
+        if self.from_ == self.to:
+            raise ValueError('ends when it begins; give two different times, such as from: "22:00" and to: "07:00"')
+        return self
 
 
 class SeverityLevel(Model):
@@ -275,7 +306,9 @@ class Playbook(Model):
     severities: dict[Severity, SeverityLevel]
     """SEV1 to SEV4, all four."""
     ladder: Annotated[list[Step], Field(min_length=1)]
-    """Which channel is tried when, for a person who has not answered."""
+    """Which channel is tried when, and who is told when, for a person who has not answered."""
+    quiet_hours: QuietHours | None = None
+    """When texts and calls wait, by each person's own clock; never when left out."""
     audiences: Annotated[dict[Name, Audience], Field(min_length=1)]
     """Who is told, in order: a person who belongs to several gets the first one's script."""
     stages: dict[Stage, dict[Name, Script]]
@@ -296,6 +329,15 @@ class Playbook(Model):
         """The severity's own ladder, or else the playbook's. `after` counts from handing over the bulletin."""
         return self.severities[severity].ladder or self.ladder
 
+    def channels_for(self, severity: Severity) -> list[Channel]:
+        """The channels that a person is tried on, in order."""
+        return [step.send for step in self.ladder_for(severity) if step.send is not None]
+
+    def quiet_for(self, severity: Severity) -> QuietHours | None:
+        """The quiet hours that hold at this severity."""
+        quiet = self.quiet_hours
+        return None if quiet is None or severity in quiet.except_ else quiet
+
     def script(self, stage: Stage, audience: str, language: str | None = None) -> Script:
         """What an audience gets at a stage, in the person's language where it is translated. KeyError if undeclared."""
         return self.stages[stage][audience].in_language(language)
@@ -308,6 +350,10 @@ class Playbook(Model):
     def holding_for(self, audience: str) -> Holding:
         """The audience's own holding statement, or else everyone's."""
         return self.holding.get(audience) or self.holding[EVERYONE]
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _folded(title: str) -> str:

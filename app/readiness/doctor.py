@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from app.bulletins.checks import ladder_findings
 from app.channels.port import Examinable, Examined, Providers
 from app.directory import service as directory
 from app.kernel import migrate
@@ -17,6 +19,7 @@ from app.kernel.clock import DatabaseClock
 from app.kernel.db import row
 from app.kernel.house import House
 from app.playbooks import service as playbooks
+from app.playbooks.schema import SEVERITIES, Playbook
 from app.readiness import service
 
 INBOUND_PATH = "/webhooks/twilio/inbound"
@@ -69,6 +72,7 @@ async def examine(
     worker = ready["checks"]["worker"]
     found.append(Finding("worker", worker["ok"], worker["detail"], not worker["ok"]))
     found += await _content(house)
+    found += await _voice(house)
     if silent:
         found.append(
             Finding("alarms", None, f"nobody hears of Muster's own trouble this way: {', '.join(silent)} not set")
@@ -107,6 +111,26 @@ async def _channels(house: House, providers: Providers) -> list[Finding]:
             detail = f"no provider; people are not tried this way. Set {setting} and the rest"
             found.append(Finding(channel, None, detail))
     return found
+
+
+async def _voice(house: House) -> list[Finding]:
+    """Whether plans count on calls that nobody can make here."""
+    if "voice" in house.channels:
+        return []
+    async with house.db.begin() as session:
+        known = await playbooks.all_current(session)
+    calling = sorted(
+        revision.slug
+        for revision in known
+        if any(step.send == "voice" for severity in SEVERITIES for step in revision.playbook.ladder_for(severity))
+    )
+    if not calling:
+        return []
+    if "sms" in house.channels:
+        what = "a Messaging Service cannot call; set MUSTER_TWILIO_VOICE_SENDER to a number of the account that can"
+    else:
+        what = "no provider; set MUSTER_TWILIO_ACCOUNT_SID and the rest"
+    return [Finding("voice", None, f"{what}. Until then these playbooks go without their call: {', '.join(calling)}")]
 
 
 def _address(base_url: str, *, real: bool) -> Finding:
@@ -164,6 +188,7 @@ async def _content(house: House) -> list[Finding]:
         Finding("playbooks", bool(known), f"{len(known)} ready to be declared" if known else
                 f"none in {house.playbooks_dir}; set MUSTER_PLAYBOOKS_DIR", not known)
     )  # fmt: skip
+    found += _ladders(house, [revision.playbook for revision in known])
     count = int(people["n"]) if people else 0
     if not count:
         found.append(Finding("people", False, "nobody; run: muster people import FILE.csv", True))
@@ -188,4 +213,29 @@ async def _content(house: House) -> list[Finding]:
                     + ", ".join(entry["id"] for entry in lost[:10]) + (" ..." if len(lost) > 10 else ""),
                     len(lost) >= count)
         )  # fmt: skip
+    return found
+
+
+def _ladders(house: House, known: Sequence[Playbook]) -> list[Finding]:
+    """Every ladder by the channels that have a provider here: one that reaches nobody is found now, not at SEV1."""
+    found: list[Finding] = []
+    skipped: defaultdict[str, list[str]] = defaultdict(list)
+    for playbook in known:
+        deaf: defaultdict[str, list[str]] = defaultdict(list)
+        for severity in SEVERITIES:
+            for finding in ladder_findings(playbook.channels_for(severity), house.channels):
+                if finding.level == "note":
+                    skipped[finding.message].append(playbook.slug)
+                else:
+                    deaf[finding.message].append(severity)
+        found += [
+            Finding("ladder", False, f"{playbook.slug} at {', '.join(severities)} {message}")
+            for message, severities in deaf.items()
+        ]
+    for message, slugs in skipped.items():
+        named = list(dict.fromkeys(slugs))
+        which = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+        found.append(Finding("ladder", None, f"{message} ({which})"))
+    if known and not any(finding.ok is False for finding in found):
+        found.insert(0, Finding("ladders", True, "each reaches people by a channel that is set up here"))
     return found

@@ -99,7 +99,7 @@ async def _refusals(session: AsyncSession, since: object) -> dict[int, str]:
     found = await rows(
         session,
         """SELECT DISTINCT error_code AS code FROM attempt
-           WHERE id > (SELECT max(id) FROM attempt) - :latest AND channel = 'sms' AND error_code IS NOT NULL
+           WHERE id > (SELECT max(id) FROM attempt) - :latest AND channel <> 'email' AND error_code IS NOT NULL
              AND state = ANY(:states) AND updated_at > :since ORDER BY 1""",
         {"latest": LATEST_ROWS, "states": [*NOT_DELIVERED, State.REJECTED], "since": since},
     )

@@ -102,10 +102,10 @@ def causes(facts: Facts) -> list[Cause]:
                   "the address that Twilio calls.")
         )  # fmt: skip
     for code, reason in facts.refusals.items():
-        found.append(Cause(f"refused:{code}", f"The SMS provider refuses people (code {code}): {reason}."))
+        found.append(Cause(f"refused:{code}", f"The provider refuses people (code {code}): {reason}."))
     if facts.unknown_statuses:
         found.append(
-            Cause("statuses", "The SMS provider reports a status that this version does not know. It is kept; look "
+            Cause("statuses", "The provider reports a status that this version does not know. It is kept; look "
                   "for a newer version.")
         )  # fmt: skip
     return found + [
@@ -176,7 +176,7 @@ def kind(cause: str) -> str:
     return cause.partition(":")[0]
 
 
-_NAMES = {"sms": "SMS", "email": "email"}
+_NAMES = {"sms": "SMS", "email": "email", "voice": "phone call"}
 
 KINDS: dict[str, str] = {
     "worker": "no worker is alive",
@@ -184,7 +184,7 @@ KINDS: dict[str, str] = {
     "queue": "messages wait",
     "disk": "the database's disk is nearly full",
     "callbacks": "callbacks are refused",
-    "refused": "the SMS provider refuses people for a reason that we must mend",
+    "refused": "the provider refuses people for a reason that we must mend",
     "statuses": "an unknown status",
     "partial": "a bulletin reached only part",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.kernel.columns import identity, moment, reference
@@ -24,6 +24,24 @@ class InboundMessage(SQLModel, table=True):
     person_id: int | None = Field(default=None, sa_column=reference("person.id", nullable=True))
     outcome: str
     answer: str | None = None
+
+
+class Keypress(SQLModel, table=True):
+    """A key pressed in a call of ours, handled once for each turn of the call: what the provider repeats adds nothing.
+
+    `outcome` says what became of it.
+    """
+
+    __tablename__ = "keypress"
+    __table_args__ = (UniqueConstraint("call_sid", "turn"),)
+
+    id: int | None = Field(default=None, sa_column=identity())
+    attempt_id: int = Field(sa_column=reference("attempt.id", index=True))
+    call_sid: str
+    turn: int
+    keys: str
+    outcome: str
+    pressed_at: datetime = Field(sa_column=moment())
 
 
 class FieldReport(SQLModel, table=True):

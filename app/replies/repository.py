@@ -251,8 +251,8 @@ async def notice(session: AsyncSession, delivery_id: int) -> RowMapping | None:
     """The notice that a link stands for, with the person who got it; None for the link of a bulletin."""
     return await row(
         session,
-        """SELECT d.id, n.kind, n.lines, n.abouts, n.subject, p.id AS person_id, p.employee_id, p.name, p.active,
-                  i.key, i.title, i.drill, i.simulated, i.closed_at, i.id AS incident_id
+        """SELECT d.id, n.id AS notice_id, n.kind, n.lines, n.abouts, n.subject, p.id AS person_id, p.employee_id,
+                  p.name, p.active, i.key, i.title, i.drill, i.simulated, i.closed_at, i.id AS incident_id
            FROM delivery d JOIN notice n ON n.id = d.notice_id JOIN person p ON p.id = d.person_id
            JOIN incident i ON i.id = d.incident_id WHERE d.id = :id""",
         {"id": delivery_id},
@@ -324,3 +324,45 @@ async def close_help(session: AsyncSession, request_id: int, *, account_id: int,
                   taken_by = coalesce(taken_by, :account), taken_at = coalesce(taken_at, :now) WHERE id = :id""",
         {"account": account_id, "now": now, "outcome": outcome, "id": request_id},
     )
+
+
+async def call(session: AsyncSession, attempt_id: int, *, answered_by: str) -> RowMapping | None:
+    """A call's attempt with its person, bulletin, words and incident; None for what is no call of ours.
+
+    `newer`: a later bulletin of the incident went to the same person. `machine`: it is known that nobody picked up.
+    `answered_by` is the prefix under which that is kept.
+    """
+    return await row(
+        session,
+        """
+        SELECT a.delivery_id, d.person_id, d.response, d.cancelled_at, d.audience, p.name, p.active, b.stage,
+               b.state AS bulletin_state, i.drill, i.closed_at, i.revision_id, m.text, m.language,
+               EXISTS (SELECT FROM delivery n JOIN bulletin nb ON nb.id = n.bulletin_id
+                       WHERE n.incident_id = d.incident_id AND n.person_id = d.person_id AND nb.number > b.number
+                         AND nb.sent_at IS NOT NULL) AS newer,
+               EXISTS (SELECT FROM callback c WHERE c.attempt_id = a.id
+                       AND (starts_with(c.status, :answered_by || 'machine') OR c.status = :answered_by || 'fax')
+                      ) AS machine
+        FROM attempt a JOIN delivery d ON d.id = a.delivery_id JOIN bulletin b ON b.id = d.bulletin_id
+        JOIN incident i ON i.id = d.incident_id JOIN person p ON p.id = d.person_id
+        JOIN LATERAL (
+          SELECT m.text, m.language FROM message m
+          WHERE m.bulletin_id = b.id AND m.audience = d.audience AND m.channel = a.channel
+            AND m.language IN (d.language, '') ORDER BY (m.language = d.language) DESC LIMIT 1) m ON true
+        WHERE a.id = :id AND a.channel = 'voice'
+        """,
+        {"id": attempt_id, "answered_by": answered_by},
+    )
+
+
+async def add_keypress(
+    session: AsyncSession, *, attempt_id: int, call_sid: str, turn: int, keys: str, outcome: str, now: datetime
+) -> bool:
+    """Keeps a key; False when this turn of the call is known, which means that it was handled."""
+    added = await run(
+        session,
+        """INSERT INTO keypress (attempt_id, call_sid, turn, keys, outcome, pressed_at)
+           VALUES (:attempt, :sid, :turn, :keys, :outcome, :now) ON CONFLICT (call_sid, turn) DO NOTHING""",
+        {"attempt": attempt_id, "sid": call_sid, "turn": turn, "keys": keys, "outcome": outcome, "now": now},
+    )
+    return bool(added)

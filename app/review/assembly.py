@@ -33,6 +33,7 @@ from app.review.record import (
     Summary,
     Text,
     TimelineEntry,
+    ToldOf,
 )
 from app.review.times import ms, ms_or_none, seconds
 
@@ -185,6 +186,7 @@ def _bulletins(house: House, read: Read, of_bulletin: Mapping[int, Sequence[Reci
             unreachable=figures.unreachable(people),
             uncertain=tuple(figures.person_of(person) for person in people if person.status == "uncertain"),
             fallback=figures.fallback(people) if sent_at else None,
+            escalations=figures.escalations(people) if sent_at else None,
         )
 
 
@@ -242,6 +244,10 @@ def _recipient(entry: RowMapping) -> Recipient:
         first_answered_at=first,
         seconds_to_answer=seconds(sent_at, first),
         answers=answers,
+        told=tuple(
+            ToldOf(told["tell"], told["person_id"], told["name"], ms(datetime.fromisoformat(told["at"])))
+            for told in entry["told"]
+        ),
     )
 
 

@@ -11,10 +11,12 @@ from statistics import median
 from typing import TypeVar
 
 from app.deliveries.status import STATUSES
+from app.playbooks.schema import TOLD
 from app.review.record import (
     Cadence,
     Change,
     Due,
+    Escalations,
     Fallback,
     Moment,
     Person,
@@ -27,7 +29,7 @@ from app.review.record import (
 
 DELIVERED_SHARES = (50, 90, 100)
 ANSWERED_SHARES = (50, 90)
-VIAS = ("sms", "page", "in_person", "phone")
+VIAS = ("sms", "page", "voice", "in_person", "phone")
 OVER = ("resolved", "closed")
 """Incident statuses in which no further bulletin is due."""
 
@@ -115,6 +117,20 @@ def fallback(people: Sequence[Recipient]) -> Fallback:
         left.update({attempt.channel for attempt in others if attempt.handed_over_at is not None})
     channels = sorted(moved)
     return Fallback(count, {name: moved[name] for name in channels}, {name: left[name] for name in channels})
+
+
+def escalations(people: Sequence[Recipient]) -> Escalations:
+    """Of whom others were told, and who answered after that."""
+    told_of = [entry for entry in people if entry.told]
+    steps: Counter[str] = Counter()
+    for entry in told_of:
+        steps.update({told.tell for told in entry.told})
+    return Escalations(
+        people=len(told_of),
+        told=len({told.person_id for entry in told_of for told in entry.told}),
+        by_step={name: steps[name] for name in TOLD},
+        answered=sum(entry.first_answered_at is not None for entry in told_of),
+    )
 
 
 def has_it(entry: Recipient) -> bool:

@@ -93,7 +93,7 @@ class Reach:
     """The eight counts; they add up to `total`."""
     answered: int
     answered_via: dict[str, int]
-    """The standing answers by the way they came: sms, page, in_person, phone."""
+    """The standing answers by the way they came: sms, page, voice, in_person, phone."""
     delivered: int
     delivered_by_receipt: int
     delivered_by_acceptance: int
@@ -129,6 +129,19 @@ class Fallback:
     people: int
     by_channel: dict[str, int]
     handed_over: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Escalations:
+    """People of whom others were told that they had not answered. `answered`: those who answered after that.
+
+    `by_step` counts them by manager, department_lead and commander; `told` how many people were told.
+    """
+
+    people: int
+    told: int
+    by_step: dict[str, int]
+    answered: int
 
 
 @dataclass(frozen=True)
@@ -178,6 +191,7 @@ class BulletinEntry:
     uncertain: tuple[Person, ...]
     """It is not known whether they got it."""
     fallback: Fallback | None
+    escalations: Escalations | None
 
 
 @dataclass(frozen=True)
@@ -305,6 +319,16 @@ class AttemptEntry:
 
 
 @dataclass(frozen=True)
+class ToldOf:
+    """Somebody was told that this person had not answered. `tell`: manager, department_lead or commander."""
+
+    tell: str
+    person_id: str
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Recipient:
     """One person of one sent bulletin."""
 
@@ -337,6 +361,7 @@ class Recipient:
     seconds_to_answer: float | None
     """From the send to the first answer."""
     answers: tuple[Answer, ...]
+    told: tuple[ToldOf, ...]
 
 
 @dataclass(frozen=True)

@@ -100,16 +100,23 @@ async def recipients(session: AsyncSession, incident_id: int) -> Sequence[RowMap
             'note', k.note, 'late', k.late) ORDER BY k.at, k.id) AS list
           FROM acknowledgment k JOIN mine ON mine.id = k.delivery_id LEFT JOIN account by ON by.id = k.account_id
           GROUP BY k.delivery_id
+        ), told AS (
+          SELECT e.delivery_id, json_agg(json_build_object(
+            'tell', e.tell, 'person_id', tp.employee_id, 'name', tp.name, 'at', e.at) ORDER BY e.at, e.id) AS list
+          FROM escalation e JOIN mine ON mine.id = e.delivery_id JOIN person tp ON tp.id = e.person_id
+          GROUP BY e.delivery_id
         )
         SELECT b.number AS bulletin, b.sent_at, p.employee_id AS person_id, p.name, p.site, p.active,
                dep.name AS department, d.audience, d.response, d.responded_via, d.responded_at, d.cancel_reason,
                d.unreachable_reason, {STATUS} AS status,
-               coalesce(attempts.list, '[]'::json) AS attempts, coalesce(answers.list, '[]'::json) AS answers
+               coalesce(attempts.list, '[]'::json) AS attempts, coalesce(answers.list, '[]'::json) AS answers,
+               coalesce(told.list, '[]'::json) AS told
         FROM mine d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
         JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
         LEFT JOIN ({ATTEMPT_SUMMARY} JOIN mine x ON x.id = a.delivery_id GROUP BY a.delivery_id) s
           ON s.delivery_id = d.id
         LEFT JOIN attempts ON attempts.delivery_id = d.id LEFT JOIN answers ON answers.delivery_id = d.id
+        LEFT JOIN told ON told.delivery_id = d.id
         ORDER BY b.number, p.employee_id
         """,
         {"incident": incident_id},

@@ -22,10 +22,15 @@ STATUS_WORDS: Mapping[str, str] = {
 RESPONSE_WORDS: Mapping[str, str] = {"ok": "OK", "need_help": "need help", "cannot": "cannot"}
 
 VIA_WORDS: Mapping[str, str] = {
-    "sms": "by text", "page": "on the page", "in_person": "in person", "phone": "by phone",
+    "sms": "by text", "page": "on the page", "voice": "in a call from Muster", "in_person": "in person",
+    "phone": "by phone",
 }  # fmt: skip
 
 CHANNEL_WORDS: Mapping[str, str] = {"sms": "text", "email": "email", "voice": "call"}
+
+
+MOST_NAMED = 10
+"""How many of those told one sentence names."""
 
 
 def counted(number: int, one: str, many: str) -> str:
@@ -81,7 +86,10 @@ def _sentence(kind: str, data: Mapping[str, Any]) -> str:
         return _bulletin(kind, data)
     if kind == "fallback":
         channel = CHANNEL_WORDS.get(data["channel"], data["channel"])
-        return f"{people(data['people'])} tried by {channel} for bulletin {data['bulletin']}"
+        held = f", {data['held']:,} of them after their quiet hours" if data.get("held") else ""
+        return f"{people(data['people'])} tried by {channel} for bulletin {data['bulletin']}{held}"
+    if kind == "escalated":
+        return _escalated(data)
     if kind in ("acknowledged", "answer_changed"):
         return _answer(kind, data)
     if kind.startswith("help_"):
@@ -93,6 +101,20 @@ def _sentence(kind: str, data: Mapping[str, Any]) -> str:
         what = "opted out of texts" if kind == "opted_out" else "takes texts again"
         return f"the number of {data['person']['name']} {what}"
     raise KeyError(kind)
+
+
+def _escalated(data: Mapping[str, Any]) -> str:
+    whom = words(data["tell"])
+    parts = []
+    if data["people"]:
+        named = [f"{told['name']} about {people(told['about'])}" for told in data["told"][:MOST_NAMED]]
+        if len(data["told"]) > MOST_NAMED:
+            named.append(f"{len(data['told']) - MOST_NAMED:,} more")
+        silent = f"{people(data['people'])} without an answer to bulletin {data['bulletin']}"
+        parts.append(f"{whom} told of {silent} ({', '.join(named)})")
+    if data["untold"]:
+        parts.append(f"no {whom} could be told of {people(data['untold'])} (bulletin {data['bulletin']})")
+    return "; ".join(parts)
 
 
 def _bulletin(kind: str, data: Mapping[str, Any]) -> str:

@@ -13,7 +13,8 @@ class SimulatorError(Exception):
 class SimulatorConfig:
     """Everything the pretend carrier knows about its one account.
 
-    `inbound_url` is where the account's incoming texts are posted. `speed` divides what people take their time
+    `inbound_url` is where the account's incoming texts are posted. Calls come from the sender too, or from
+    `voice_sender`. `speed` divides what people take their time
     over (answering, opening mail) and the slow receipts; the network's own delays are never divided.
     Ports may be 0: the system then picks free ones.
     """
@@ -30,6 +31,12 @@ class SimulatorConfig:
     seed: int = 1
     speed: float = 1.0
     advanced_opt_out: bool = True
+    voice_sender: str = ""
+
+    @property
+    def caller(self) -> str:
+        """The number that calls may come from besides the sender."""
+        return self.voice_sender or self.sender
 
     def __post_init__(self) -> None:
         if not self.speed > 0:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
@@ -9,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.simulator.calling import Switchboard
+from app.simulator.calls import Call
 from app.simulator.faults import CHOICES, Faults
 from app.simulator.guard import from_here, known_host
 from app.simulator.outside import Outside
@@ -16,6 +19,8 @@ from app.simulator.people import People
 from app.simulator.wire import iso
 from app.simulator.world import Message, World
 
+DOES = ("pick_up", "machine", "press", "hang_up")
+KEY = re.compile(r"[0-9*#]\Z")
 NUMBER = re.compile(r"\+?([1-9]\d{6,14})\Z")
 
 
@@ -37,8 +42,11 @@ def choose_question(world: World, number: str, body: str) -> str:
 class Control:
     """The routes under /simulator/."""
 
-    def __init__(self, world: World, outside: Outside, people: People, faults: Faults) -> None:
+    def __init__(
+        self, world: World, outside: Outside, people: People, faults: Faults, switchboard: Switchboard
+    ) -> None:
         self.world = world
+        self.switchboard = switchboard
         self.outside = outside
         self.people = people
         self.faults = faults
@@ -48,6 +56,8 @@ class Control:
         return [
             Route("/simulator/stats", self._guarded(self.stats)),
             Route("/simulator/messages", self._guarded(self.messages)),
+            Route("/simulator/calls", self._guarded(self.calls)),
+            Route("/simulator/phones/{number}/call", self._guarded(self.hold), methods=["POST"]),
             Route("/simulator/emails", self._guarded(self.emails)),
             Route("/simulator/faults", self._guarded(self.faults_now)),
             Route("/simulator/faults", self._guarded(self.change_faults), methods=["POST"]),
@@ -119,6 +129,12 @@ class Control:
                     "retries": counts["receipt_retries"],
                     "pending": max(0, pending),
                 },
+                "calls": {
+                    "accepted": len(world.calls.listing),
+                    "duplicates": len(world.calls.listing) - len(world.calls.copies),
+                    "by_status": dict(Counter(call.status for call in world.calls.listing)),
+                    "reports": dict(world.calls.receipts),
+                },
                 "phones": len(world.phones),
                 "opted_out": sum(phone.opted_out for phone in world.phones.values()),
                 "scheduled": len(world.scheduler),
@@ -153,6 +169,43 @@ class Control:
         found = world.phone(e164(to)).texts if to else world.listing
         shown = [self.message(text) for text in found if direction in ("all", text.direction)]
         return JSONResponse({"messages": shown})
+
+    @staticmethod
+    def call(call: Call) -> dict[str, object]:
+        """One call as the controls show it."""
+        return {
+            "sid": call.sid, "to": call.to, "from": call.sender, "status": call.status, "url": call.url,
+            "answered_by": call.answered_by or None, "created": iso(call.created), "picked_up": iso(call.picked_up),
+            "ended": iso(call.ended), "course": [status for status, _ in call.course],
+            "reported": [call.course[index][0] for index in sorted(call.receipts)],
+            "said": [heard.text for heard in call.heard if heard.kind == "says"],
+            "languages": [heard.language for heard in call.heard if heard.kind == "says"],
+            "pressed": call.pressed, "fate": call.fate.key,
+        }  # fmt: skip
+
+    async def calls(self, request: Request) -> Response:
+        """Every accepted call, oldest first; `?to=` a number's."""
+        to = request.query_params.get("to")
+        found = self.world.calls.by_to.get(e164(to), []) if to else self.world.calls.listing
+        return JSONResponse({"calls": [self.call(call) for call in found]})
+
+    async def hold(self, request: Request) -> Response:
+        """What the person at the phone does now: `pick_up`, `press` a `key`, `hang_up`; or a `machine` picks up.
+
+        Answers with the call when the customer has said what follows, 409 when nothing rings or is spoken there.
+        """
+        number = e164(request.path_params["number"])
+        asked = await self._json(request)
+        call = self.switchboard.ringing(number)
+        if call is None:
+            return JSONResponse({"error": "this phone does not ring, and nobody is on the line."}, 409)
+        does, key = asked.get("do"), asked.get("key", "")
+        if does not in DOES or (does == "press" and not (isinstance(key, str) and KEY.match(key))):
+            said = f"do must be one of {', '.join(DOES)}; press needs a key, one of 0 to 9, * and #."
+            return JSONResponse({"error": said}, 422)
+        if not await self.switchboard.does(call, str(does), str(key)):
+            return JSONResponse({"error": "the phone does not ring any more, or nobody is on the line."}, 409)
+        return JSONResponse(self.call(call))
 
     async def emails(self, request: Request) -> Response:
         """Every stored mail, oldest first; `?to=` one address's."""
@@ -197,5 +250,6 @@ class Control:
         """Forget everything and switch every fault off."""
         self.world.reset()
         self.outside.forget()
+        self.switchboard.forget()
         self.faults.change(dict.fromkeys((*CHOICES, "latency_ms", "lag_seconds")))
         return JSONResponse({"reset": True})

@@ -145,6 +145,50 @@ FATES: tuple[Fate, ...] = (
     Fate("hangs_once", "4009", "as 4001, but only the first time", handover="hang_accepted", first=1, acts=OK),
 )  # fmt: skip
 
+
+@dataclass(frozen=True, slots=True)
+class CallFate:
+    """One row of the table of calls. `keys`: what a person presses, one at each question; only under `--auto`."""
+
+    key: str
+    digits: str
+    shown: str
+    weight: int = 0
+    refuse: int = 0
+    line: Literal["person", "machine", "fax", "busy", "fails"] = "person"
+    picks_up: bool = True
+    keys: tuple[str, ...] = ()
+    hangs_up: bool = False
+    answered_by: str = "human"
+
+
+CALL_FATES: tuple[CallFate, ...] = (
+    CallFate("call_ok", "5001", "picks up and presses 1", 450, keys=("1",)),
+    CallFate("call_help", "5002", "picks up and presses 2: needs help", 40, keys=("2",)),
+    CallFate("call_cannot", "5003", "picks up and presses 3: cannot", 30, keys=("3",)),
+    CallFate("call_hangs_up", "5004", "picks up and hangs up at the first words", 60, hangs_up=True),
+    CallFate("call_listens", "5005", "picks up, hears everything and presses nothing", 60),
+    CallFate("call_busy", "5006", "the line is busy", 40, line="busy"),
+    CallFate("call_no_answer", "5007", "rings, and nobody picks up", 150, picks_up=False),
+    CallFate("call_machine", "5008", "an answering machine takes the call", 130, line="machine"),
+    CallFate("call_repeats", "5009", "picks up, presses star to hear it again, then 1", 20, keys=("*", "1")),
+    CallFate("call_wrong_key", "5010", "picks up, presses 7, then 1", 10, keys=("7", "1")),
+    CallFate("call_fails", "5011", "accepted, then failed: no line there", line="fails"),
+    CallFate(
+        "call_unsure",
+        "5012",
+        "picks up without a word, so it is not known who did; presses 1",
+        10,
+        keys=("1",),
+        answered_by="unknown",
+    ),
+    CallFate("call_no_region", "5013", "refused at once, 21215: country not switched on for calls", refuse=21215),
+    CallFate("call_fax", "5014", "a fax machine takes the call", line="fax"),
+    CallFate("call_changes", "5015", "picks up, presses 1, and then 2 in the same call", keys=("1", "2")),
+)
+
+CALL_BY_KEY = {fate.key: fate for fate in CALL_FATES}
+CALL_BY_DIGITS = {fate.digits: fate for fate in CALL_FATES}
 BY_KEY = {fate.key: fate for fate in FATES}
 BY_DIGITS = {fate.digits: fate for fate in FATES}
 MAGIC = re.compile(r"\+1500[2-9]\d{2}(\d{4})\Z")
@@ -194,7 +238,7 @@ WORRIES = (
 )
 
 
-Row = TypeVar("Row", Fate, MailFate)
+Row = TypeVar("Row", Fate, MailFate, CallFate)
 
 
 def chances(seed: int, *parts: object) -> tuple[float, ...]:
@@ -215,9 +259,25 @@ def _drawn(rows: tuple[Row, ...], chance: float, otherwise: Row) -> Row:
 @lru_cache(maxsize=200_000)
 def fate_of(number: str, *, auto: bool, seed: int) -> Fate:
     """The fate of an E.164 number; ordinary numbers outside `auto` are `fine`."""
-    if (magic := MAGIC.match(number)) and (fate := BY_DIGITS.get(magic[1])):
-        return fate
+    if magic := MAGIC.match(number):
+        if magic[1] in CALL_BY_DIGITS:
+            return BY_KEY["fine"]
+        if fate := BY_DIGITS.get(magic[1]):
+            return fate
     return _drawn(FATES, chances(seed, "fate", number)[0], BY_KEY["fine"]) if auto else BY_KEY["fine"]
+
+
+@lru_cache(maxsize=200_000)
+def call_fate_of(number: str, *, auto: bool, seed: int) -> CallFate:
+    """What becomes of a call to a number. Those whose digits decide about texts let it ring, as ordinary ones do
+    outside `auto`."""
+    rings = CALL_BY_KEY["call_no_answer"]
+    if magic := MAGIC.match(number):
+        if fate := CALL_BY_DIGITS.get(magic[1]):
+            return fate
+        if magic[1] in BY_DIGITS:
+            return rings
+    return _drawn(CALL_FATES, chances(seed, "call", number)[0], rings) if auto else rings
 
 
 @lru_cache(maxsize=200_000)
@@ -231,6 +291,7 @@ def mail_fate_of(address: str, *, auto: bool, seed: int) -> MailFate:
 
 
 def table() -> Iterator[tuple[str, str, str, str]]:
-    """The rows as documentation shows them: digits, name, what happens, share of ordinary numbers in %."""
-    for fate in FATES:
+    """The rows as documentation shows them, texts then calls: digits, name, what happens, share of others in %."""
+    rows: tuple[Fate | CallFate, ...] = (*FATES, *CALL_FATES)
+    for fate in rows:
         yield fate.digits, fate.key, fate.shown, f"{fate.weight / 10:g}" if fate.weight else ""

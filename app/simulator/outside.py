@@ -60,7 +60,7 @@ class Outside:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(TALKERS)
         self._client: httpx2.AsyncClient | None = None
-        self._poster = Poster(TIMEOUT)
+        self.poster = Poster(TIMEOUT)
 
     async def start(self) -> None:
         """Begin posting."""
@@ -87,7 +87,7 @@ class Outside:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._client is not None:
             await self._client.aclose()
-        self._poster.close()
+        self.poster.close()
 
     def forget(self) -> None:
         """Post none of the receipts that wait; what is on the wire ends by itself."""
@@ -100,7 +100,7 @@ class Outside:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _http(self) -> httpx2.AsyncClient:
+    def http(self) -> httpx2.AsyncClient:
         assert self._client is not None, "start() comes first"
         return self._client
 
@@ -185,9 +185,13 @@ class Outside:
             params["ErrorCode"] = str(step.error)
         if step.status in ("delivered", "undelivered"):
             params["RawDlrDoneDate"] = done_date(self.world.now())
-        headers = self._headers(message.callback, params, f"{message.sid}-{index}")
+        return await self.deliver(message.callback, params, f"{message.sid}-{index}")
+
+    async def deliver(self, url: str, params: dict[str, str], token: str) -> str:
+        """Post one signed form: `ok`, `refused`, or `again` when the receiver was not there or failed."""
+        headers = self.headers(url, params, token)
         try:
-            status = await self._poster.post(message.callback, urlencode(params).encode(), headers)
+            status = await self.poster.post(url, urlencode(params).encode(), headers)
         except OSError:  # TimeoutError is one
             return "again"
         except ValueError:
@@ -196,7 +200,7 @@ class Outside:
             return "again"
         return "ok" if status < 400 else "refused"
 
-    def _headers(self, url: str, params: dict[str, str], token: str) -> dict[str, str]:
+    def headers(self, url: str, params: dict[str, str], token: str) -> dict[str, str]:
         return {
             "User-Agent": "TwilioProxy/1.1",
             "Accept": "*/*",
@@ -256,9 +260,9 @@ class Outside:
         if message.opt and self.world.config.advanced_opt_out and self.faults.take("opt_out_type") != "off":
             params["OptOutType"] = message.opt
         url = self.world.config.inbound_url
-        headers = self._headers(url, params, message.sid)
+        headers = self.headers(url, params, message.sid)
         try:
-            answer = await self._http().post(url, content=urlencode(params).encode(), headers=headers)
+            answer = await self.http().post(url, content=urlencode(params).encode(), headers=headers)
         except (httpx2.HTTPError, httpx2.InvalidURL):
             return 0, ""
         return answer.status_code, answer.text
@@ -272,7 +276,7 @@ class Outside:
         """
         async with self._slots:
             try:
-                page = await self._http().get(link, follow_redirects=True)
+                page = await self.http().get(link, follow_redirects=True)
                 if page.status_code >= 500:
                     return "no answer"
                 if page.status_code != 200 or origin(str(page.url)) != origin(self.world.config.inbound_url):
@@ -283,7 +287,7 @@ class Outside:
                 headers = {"Origin": str(page.url.join("/")).rstrip("/"), "Referer": str(page.url)}
                 if cookies := "; ".join(f"{name}={value}" for name, value in page.cookies.items()):
                     headers["Cookie"] = cookies
-                answer = await self._http().post(found[0], data=found[1], headers=headers)
+                answer = await self.http().post(found[0], data=found[1], headers=headers)
             except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
                 return "no answer"
             if answer.status_code >= 500:

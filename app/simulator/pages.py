@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app.simulator.control import choose_question, e164
+from app.simulator.calling import Switchboard
+from app.simulator.control import KEY, choose_question, e164
 from app.simulator.forms import LINK
 from app.simulator.guard import known_host, same_site
 from app.simulator.outside import Outside
@@ -29,6 +30,7 @@ SHOW = {
     "answered": "Have answered",
     "waiting": "Not answered yet",
     "failed": "Not reached",
+    "ringing": "Ringing now",
     "optedout": "Opted out",
 }
 SECURITY = {
@@ -38,6 +40,16 @@ SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
+}
+CALL_WORDS = {
+    "queued": "being dialled",
+    "ringing": "ringing",
+    "in-progress": "on the line",
+    "completed": "ended",
+    "busy": "busy",
+    "no-answer": "not picked up",
+    "failed": "failed",
+    "canceled": "stopped by the caller",
 }
 RECEIPT = {
     "accepted": "accepted by the carrier",
@@ -88,15 +100,18 @@ def state_of(phone: Phone) -> tuple[str, str]:
 class Pages:
     """The HTML routes."""
 
-    def __init__(self, world: World, outside: Outside) -> None:
+    def __init__(self, world: World, outside: Outside, switchboard: Switchboard) -> None:
         self.world = world
+        self.switchboard = switchboard
         self.outside = outside
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self._templates.filters.update(pieces=pieces, at_utc=at_utc, path=lambda text: quote(text, safe="@"))
-        self._templates.globals.update(receipt_words=RECEIPT, choices_known=CHOICES, delivery_words=DELIVERY)
+        self._templates.globals.update(
+            receipt_words=RECEIPT, call_words=CALL_WORDS, choices_known=CHOICES, delivery_words=DELIVERY
+        )
 
     def routes(self) -> list[Route]:
         """The routes, each behind the host check."""
@@ -104,6 +119,7 @@ class Pages:
             Route("/", self._guarded(self.wall)),
             Route("/phones/{number}", self._guarded(self.phone)),
             Route("/phones/{number}", self._guarded(self.send), methods=["POST"]),
+            Route("/phones/{number}/call", self._guarded(self.hold), methods=["POST"]),
             Route("/mail", self._guarded(self.mailboxes)),
             Route("/mail/{address}", self._guarded(self.mailbox)),
             Route("/simulator.css", self._static("simulator.css", "text/css")),
@@ -161,7 +177,7 @@ class Pages:
         show = request.query_params.get("show", "all")
         show = show if show in SHOW else "all"
         needle = query.casefold()
-        states = {number: state_of(phone) for number, phone in self.world.phones.items()}
+        states = {number: self._state(phone) for number, phone in self.world.phones.items()}
         tally = {key: sum(state[0] == key for state in states.values()) for key in SHOW}
         tally["all"] = len(states)
         found = [
@@ -175,6 +191,17 @@ class Pages:
             "wall.html", section="phones", title="Phones", phones=shown, states=states,
             query=query, show=show, choices=SHOW, tally=tally, known=len(states), **paging,
         )  # fmt: skip
+
+    def _state(self, phone: Phone) -> tuple[str, str]:
+        """As `state_of`; a call that rings, or that was answered with a key, goes before what the texts say."""
+        calls = self.world.calls.by_to.get(phone.number, [])
+        if calls and calls[-1].is_open:
+            return "ringing", "On the line" if calls[-1].status == "in-progress" else "Ringing"
+        pressed = [key for call in calls for key in call.pressed if key in "123"]
+        if pressed and not phone.opted_out:
+            return "answered", f"Answered {pressed[-1]} in a call"
+        state = state_of(phone)
+        return ("waiting", "Called, not answered") if calls and state[0] == "idle" else state
 
     @staticmethod
     def _mentions(phone: Phone, needle: str) -> bool:
@@ -195,7 +222,13 @@ class Pages:
         phone.unread = 0
         failed = request.query_params.get("failed")
         return self._page(
-            "phone.html", section="phones", title=number, phone=phone, state=state_of(phone), failed=failed
+            "phone.html",
+            section="phones",
+            title=number,
+            phone=phone,
+            state=self._state(phone),
+            failed=failed,
+            calls=self.world.calls.by_to.get(number, []),
         )
 
     async def send(self, request: Request) -> Response:
@@ -210,6 +243,16 @@ class Pages:
             status, _ = await self.outside.post_incoming(incoming)
             failed = "" if 200 <= status < 300 else f"?failed={status}"
         return RedirectResponse(f"/phones/{number}{failed}#end", 303)
+
+    async def hold(self, request: Request) -> Response:
+        """Pick up, press the key that was chosen, or hang up, and show the phone again."""
+        number = e164(request.path_params["number"])
+        form = await request.form()
+        does, key = str(form.get("do", "")), str(form.get("key", ""))
+        call = self.switchboard.ringing(number)
+        if call is not None and (does in ("pick_up", "hang_up") or KEY.match(key)):
+            await self.switchboard.does(call, "press" if key else does, key)
+        return RedirectResponse(f"/phones/{number}#call", 303)
 
     async def mailboxes(self, request: Request) -> Response:
         """Every mailbox that has mail; newest first."""

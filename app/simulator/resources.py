@@ -1,15 +1,21 @@
 """Twilio's resources as JSON: messages, pages of messages, the account, its phone number."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import md5
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
+from app.simulator.calls import Call
 from app.simulator.config import SimulatorConfig
 from app.simulator.problems import DELIVERY
 from app.simulator.wire import rfc2822
 from app.simulator.world import Message
 
 API = "2010-04-01"
+MESSAGE_FILTERS = ("To", "From", "DateSent", "DateSent<", "DateSent>")
+
+Row = TypeVar("Row", Message, Call)
 
 
 def message_json(message: Message, account: str) -> dict[str, object]:
@@ -73,8 +79,30 @@ def matches(message: Message, query: dict[str, str]) -> bool:
     return True
 
 
-def page_json(found: list[Message], query: dict[str, str], account: str) -> dict[str, object]:
-    """One page of a list, with Twilio's envelope. `found` is newest first. Raises ValueError for a bad number.
+def call_json(call: Call, account: str) -> dict[str, object]:
+    """A Call resource. It shows neither what was said nor where the words came from."""
+    uri = f"/{API}/Accounts/{account}/Calls/{call.sid}"
+    spoken = int(call.ended - call.picked_up) if call.ended and call.picked_up else None
+    return {
+        "account_sid": account, "annotation": None, "answered_by": call.answered_by or None, "api_version": API,
+        "caller_name": None, "date_created": rfc2822(call.created), "date_updated": rfc2822(call.updated),
+        "direction": "outbound-api", "duration": str(spoken or 0) if call.ended else None,
+        "end_time": rfc2822(call.ended) if call.ended else None, "forwarded_from": None, "from": call.sender,
+        "from_formatted": call.sender, "group_sid": None, "parent_call_sid": None,
+        "phone_number_sid": _derived("PN", account, call.sender),
+        "price": f"-{0.014 * (spoken // 60 + 1):.5f}" if spoken is not None else None, "price_unit": "USD",
+        "queue_time": "0", "sid": call.sid, "start_time": rfc2822(call.picked_up) if call.picked_up else None,
+        "status": call.status, "subresource_uris": {"events": f"{uri}/Events.json"}, "to": call.to,
+        "to_formatted": call.to, "trunk_sid": None, "uri": f"{uri}.json",
+    }  # fmt: skip
+
+
+def page_json(
+    found: list[Row], query: dict[str, str], account: str, name: str, shown: Callable[[Row], dict[str, object]],
+    filters: Sequence[str],
+) -> dict[str, object]:  # fmt: skip
+    """One page of a list such as `Messages`, with Twilio's envelope; `filters` are kept in the links. `found` is newest
+    first. Raises ValueError for a bad number.
 
     A page token names the message it starts after (PA) or ends before (PB), so a list that grows does not repeat.
     """
@@ -86,8 +114,8 @@ def page_json(found: list[Message], query: dict[str, str], account: str) -> dict
     if place is not None:
         start = place + 1 if token.startswith("PA") else max(0, place - size)
     chosen = found[start : start + size]
-    path = f"/{API}/Accounts/{account}/Messages.json"
-    kept = {name: query[name] for name in ("To", "From", "DateSent", "DateSent<", "DateSent>") if query.get(name)}
+    path = f"/{API}/Accounts/{account}/{name}.json"
+    kept = {filtered: query[filtered] for filtered in filters if query.get(filtered)}
 
     def uri(page: int, page_token: str = "") -> str:
         words = {**kept, "PageSize": str(size), "Page": str(page)}
@@ -102,7 +130,7 @@ def page_json(found: list[Message], query: dict[str, str], account: str) -> dict
         "page": number,
         "page_size": size,
         "previous_page_uri": uri(number - 1, "PB" + chosen[0].sid) if number and chosen else None,
-        "messages": [message_json(message, account) for message in chosen],
+        name.lower(): [shown(entry) for entry in chosen],
         "start": number * size,
         "uri": uri(number, token),
     }
@@ -124,12 +152,22 @@ def account_json(config: SimulatorConfig, started: float) -> dict[str, object]:
         "sid": config.account_sid,
         "status": "active",
         "subresource_uris": {
+            "calls": f"{uri}/Calls.json",
             "incoming_phone_numbers": f"{uri}/IncomingPhoneNumbers.json",
             "messages": f"{uri}/Messages.json",
         },
         "type": "Full",
         "uri": f"{uri}.json",
     }
+
+
+def caller_ids_json(config: SimulatorConfig) -> dict[str, object]:
+    """The list of numbers of other people's that may be called from: none."""
+    first = f"/{API}/Accounts/{config.account_sid}/OutgoingCallerIds.json?PageSize=50&Page=0"
+    return {
+        "end": 0, "first_page_uri": first, "outgoing_caller_ids": [], "next_page_uri": None, "page": 0,
+        "page_size": 50, "previous_page_uri": None, "start": 0, "uri": first,
+    }  # fmt: skip
 
 
 def numbers_json(config: SimulatorConfig, query: dict[str, str], started: float) -> dict[str, object]:

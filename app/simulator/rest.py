@@ -7,99 +7,53 @@ import asyncio
 import base64
 import binascii
 import hmac
-import json
 import logging
 import re
-from typing import NoReturn
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from app.simulator.call_rest import CallsApi
 from app.simulator.carrier import Carrier
-from app.simulator.fates import Handover
-from app.simulator.faults import Faults, abort
+from app.simulator.exchange import (
+    E164,
+    FAULT_HANDOVER,
+    NoAnswer,
+    answer,
+    cut,
+    handover_of,
+    hang,
+    is_url,
+    read_form,
+)
+from app.simulator.faults import Faults
 from app.simulator.problems import Problem, problem
-from app.simulator.resources import account_json, matches, message_json, numbers_json, page_json
+from app.simulator.resources import (
+    MESSAGE_FILTERS,
+    account_json,
+    caller_ids_json,
+    matches,
+    message_json,
+    numbers_json,
+    page_json,
+)
 from app.simulator.world import Message, World
 
 log = logging.getLogger(__name__)
 
 PREFIX = "/2010-04-01/Accounts/"
-E164 = re.compile(r"\+[1-9]\d{6,14}\Z")
 SERVICE = re.compile(r"MG[0-9a-f]{32}\Z")
 MESSAGE = re.compile(r"/Messages/(SM[0-9a-f]{32})\.json\Z")
-MAX_BODY = 64 * 1024
-HANG_SECONDS = 60.0
-
-# What a switched-on fault does to one send, in the words of the fates.
-FAULT_HANDOVER: dict[str, Handover] = {
-    "503": "unavailable",
-    "429": "busy",
-    "cut_before": "cut",
-    "hang": "hang_accepted",
-    "500": "error_accepted",
-    "cut": "cut_accepted",
-}
-
-
-class _NoAnswer(Exception):
-    """The connection was cut, or the client gave up: there is nothing to answer."""
-
-
-async def cut(receive: Receive, send: Send) -> None:
-    """Cut the connection under a request, and wait until the server has noticed.
-
-    ASGI has no word for it; `send` is a method of uvicorn's cycle, which holds the transport. Without one the server
-    answers 500 by itself, which the customer must bear too.
-    """
-    if abort(getattr(getattr(send, "__self__", None), "transport", None)):
-        await _until_gone(receive, 1.0)
-
-
-async def _until_gone(receive: Receive, seconds: float) -> None:
-    """Wait until the client gives up, or `seconds`."""
-    try:
-        async with asyncio.timeout(seconds):
-            while (await receive())["type"] != "http.disconnect":
-                pass
-    except TimeoutError:
-        pass
-
-
-async def answer(send: Send, status: int, body: dict[str, object]) -> None:
-    """Send one JSON answer."""
-    content = json.dumps(body).encode()
-    headers = [(b"content-type", b"application/json;charset=utf-8"), (b"content-length", b"%d" % len(content))]
-    if status == 401:
-        headers.append((b"www-authenticate", b'Basic realm="Twilio API"'))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
-
-
-async def read_form(receive: Receive) -> dict[str, str]:
-    """The form of a request, blank values kept, the last of a repeated name. Raises Problem for what is no form."""
-    body = b""
-    while True:
-        event = await receive()
-        if event["type"] != "http.request":
-            raise _NoAnswer
-        body += event.get("body", b"")
-        if len(body) > MAX_BODY:
-            raise problem(30400)
-        if not event.get("more_body", False):
-            break
-    try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True))
-    except (UnicodeDecodeError, ValueError):
-        raise problem(30400) from None
+CALL = re.compile(r"/Calls/(CA[0-9a-f]{32})\.json\Z")
 
 
 class TwilioApi:
     """The REST API of one account, as an ASGI callable for paths under /2010-04-01/Accounts/."""
 
-    def __init__(self, world: World, carrier: Carrier, faults: Faults) -> None:
+    def __init__(self, world: World, carrier: Carrier, calls: CallsApi, faults: Faults) -> None:
         self.world = world
         self.carrier = carrier
+        self.calls = calls
         self.faults = faults
         self.started = world.now()
         config = world.config
@@ -111,12 +65,12 @@ class TwilioApi:
         try:
             if self.faults.on.get("http") == "down":
                 self.faults.take("http")
-                raise _NoAnswer
+                raise NoAnswer
             self._authenticate(scope)
             status, body = await self._route(scope, receive, send)
         except Problem as found:
             status, body = found.status, found.body()
-        except _NoAnswer:
+        except NoAnswer:
             await cut(receive, send)
             return
         except OSError:
@@ -151,10 +105,23 @@ class TwilioApi:
                     if method == "POST":
                         self._update(message, await read_form(receive))
                     return 200, message_json(message, self.world.config.account_sid)
+            elif rest == "/Calls.json":
+                if method == "POST":
+                    return await self.calls.create(receive)
+                if method == "GET":
+                    return 200, self.calls.listed(self._query(scope))
+            elif found := CALL.match(rest):
+                call = self.world.calls.by_sid.get(found[1])
+                if call is not None and method in ("GET", "POST"):
+                    if method == "POST":
+                        self.calls.update(call, await read_form(receive))
+                    return 200, self.calls.show(call)
             elif method == "GET" and rest == ".json":
                 return 200, account_json(self.world.config, self.started)
             elif method == "GET" and rest == "/IncomingPhoneNumbers.json":
                 return 200, numbers_json(self.world.config, self._query(scope), self.started)
+            elif method == "GET" and rest == "/OutgoingCallerIds.json":
+                return 200, caller_ids_json(self.world.config)
         raise problem(20404, path=path)
 
     @staticmethod
@@ -169,7 +136,8 @@ class TwilioApi:
         newest = 0.0 if fault == "empty" else self.world.now() - self.faults.lag if fault == "lagging" else float("inf")
         try:
             found = [m for m in reversed(source) if m.created <= newest and matches(m, query)]
-            return page_json(found, query, self.world.config.account_sid)
+            account = self.world.config.account_sid
+            return page_json(found, query, account, "Messages", lambda m: message_json(m, account), MESSAGE_FILTERS)
         except ValueError:
             raise problem(30400) from None
 
@@ -210,7 +178,7 @@ class TwilioApi:
             code = 21602
         elif len(body) > 1600:
             code = 21617
-        elif callback and not _is_url(callback):
+        elif callback and not is_url(callback):
             code = 21609
         elif (validity := form.get("ValidityPeriod")) and not (validity.isdecimal() and 1 <= int(validity) <= 36000):
             code = 21624
@@ -223,15 +191,15 @@ class TwilioApi:
         if self.faults.latency:
             await asyncio.sleep(self.faults.latency)
         if fault == "hang_before":
-            await _hang(receive)
+            await hang(receive)
         to, body, service, callback = self._check(form)
-        handover = FAULT_HANDOVER.get(fault) or self._handover(to)
+        handover = FAULT_HANDOVER.get(fault) or handover_of(self.world, to)
         if handover == "unavailable":
             raise problem(20503)
         if handover == "busy":
             raise problem(20429)
         if handover == "cut":
-            raise _NoAnswer
+            raise NoAnswer
         if code := self.carrier.refusal(to):
             self.carrier.refuse(to, code)
             raise problem(code, to=to, **{"from": form.get("From", "")})
@@ -240,22 +208,12 @@ class TwilioApi:
         if handover == "receipt_first" and callback:
             await self._first_receipt(message)
         elif handover == "hang_accepted":
-            await _hang(receive)
+            await hang(receive)
         elif handover == "error_accepted":
             raise problem(20500)
         elif handover == "cut_accepted":
-            raise _NoAnswer
+            raise NoAnswer
         return 201, shown
-
-    def _handover(self, to: str) -> Handover:
-        phone = self.world.phone(to)
-        fate = phone.fate
-        if fate.handover == "normal" or not fate.first:
-            return fate.handover
-        if phone.tries >= fate.first:
-            return "normal"
-        self.world.record({"e": "try", "to": to})
-        return fate.handover
 
     async def _first_receipt(self, message: Message) -> None:
         """Answer only after the first receipt was taken (2 s at most): the receipt overtakes the answer."""
@@ -263,17 +221,3 @@ class TwilioApi:
             if message.receipts:
                 return
             await asyncio.sleep(0.005)
-
-
-async def _hang(receive: Receive) -> NoReturn:
-    """Hold the request until the client gives up, or a minute; then cut."""
-    await _until_gone(receive, HANG_SECONDS)
-    raise _NoAnswer
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        return False

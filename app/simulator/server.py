@@ -18,6 +18,8 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from app.simulator.call_rest import CallsApi
+from app.simulator.calling import Switchboard
 from app.simulator.carrier import Carrier
 from app.simulator.config import SimulatorConfig, SimulatorError
 from app.simulator.control import Control
@@ -44,11 +46,13 @@ class Simulator:
         self.outside = Outside(self.world, self.faults)
         self.people = People(self.world, self.outside)
         self.carrier = Carrier(self.world, self.outside, self.people)
+        self.switchboard = Switchboard(self.world, self.outside)
         self.mail = MailServer(self.world, self.carrier, self.faults)
-        self._api = TwilioApi(self.world, self.carrier, self.faults)
+        calls = CallsApi(self.world, self.switchboard, self.faults)
+        self._api = TwilioApi(self.world, self.carrier, calls, self.faults)
         routes = [
-            *Control(self.world, self.outside, self.people, self.faults).routes(),
-            *Pages(self.world, self.outside).routes(),
+            *Control(self.world, self.outside, self.people, self.faults, self.switchboard).routes(),
+            *Pages(self.world, self.outside, self.switchboard).routes(),
         ]
         self._rest = Starlette(routes=routes, lifespan=self._lifespan, max_body_size=256 * 1024)
 
@@ -63,6 +67,7 @@ class Simulator:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         await self.outside.start()
         self.carrier.resume()
+        self.switchboard.resume()
         self.world.scheduler.start()
         try:
             yield

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from app.simulator.calls import CallBook
 from app.simulator.config import SimulatorConfig, SimulatorError
 from app.simulator.fates import BY_KEY, Fate, MailFate, fate_of, mail_fate_of
 from app.simulator.journal import Event, Journal
@@ -134,6 +135,7 @@ class World:
         self.counts: Counter[str] = Counter()
         self.refusals: Counter[int] = Counter()
         self.acted: set[tuple[str, int]] = set()
+        self.calls = CallBook()
 
     def record(self, event: Event) -> None:
         """Make one change: durable first, then visible. Raises OSError when it cannot be written."""
@@ -173,7 +175,12 @@ class World:
     # What each event means. The names are those in the journal's "e".
 
     def _apply(self, event: Event) -> None:
-        getattr(self, "_on_" + event["e"])(event)
+        if event["e"].startswith("call"):
+            self.calls.apply(event)
+            if event["e"] == "call":
+                self.phone(event["to"]).last_at = event["at"]
+        else:
+            getattr(self, "_on_" + event["e"])(event)
 
     def _on_out(self, event: Event) -> None:
         body, to = event["body"], event["to"]

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from app.access.api import HouseDep
 from app.channels.twilio import Signatures as Signatures
 from app.deliveries.callbacks import CallbackWriter, Received
-from app.kernel.errors import BadRequest, Forbidden, NotFound, NotYet
+from app.kernel.errors import BadRequest, Forbidden, NotFound
 from app.kernel.house import House
 from app.readiness.tally import Tally
 from app.replies import service as replies
@@ -85,11 +85,12 @@ async def status(attempt_token: str, form: Form, house: HouseDep, request: Reque
     if not sid or not word or len(sid) > 64 or len(word) > 64 or "\0" in sid + word:
         raise BadRequest("MessageSid and MessageStatus are needed.")
     writer: CallbackWriter = request.app.state.callbacks
-    await writer.record(Received(attempt_id, sid, word, _code(form.get("ErrorCode"))))
+    await writer.record(Received(attempt_id, sid, word, error_code(form.get("ErrorCode"))))
     return Response(status_code=204)
 
 
-def _code(text: str | None) -> int | None:
+def error_code(text: str | None) -> int | None:
+    """The provider's code as a number that a column can hold; None for none, and for what is no number."""
     text = (text or "").strip()
     return int(text) if text.isascii() and text.isdigit() and 0 < len(text) <= 9 and int(text) else None
 
@@ -119,13 +120,3 @@ def _number(text: str) -> str:
         return phonenumbers.format_number(phonenumbers.parse(text, None), phonenumbers.PhoneNumberFormat.E164)
     except phonenumbers.NumberParseException:
         return text.replace("\0", "")[:64]
-
-
-@router.post(
-    "/voice/{attempt_token}", status_code=501, response_class=Response, summary="A call was answered",
-    responses=problems_of(404, 501, *REFUSED),
-)  # fmt: skip
-async def voice(attempt_token: str, form: Form, house: HouseDep) -> Response:
-    if house.signer.attempt_id(attempt_token) is None:
-        raise NotFound("This callback address is not one of ours.")
-    raise NotYet("Voice calls are not available in this version.")

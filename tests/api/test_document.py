@@ -31,7 +31,9 @@ async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None
     [
         ("/webhooks/twilio/status/{attempt_token}", {"204", "400", "403", "404", "413", "422", "503"}),
         ("/webhooks/twilio/inbound", {"200", "400", "403", "413", "422", "503"}),
-        ("/webhooks/twilio/voice/{attempt_token}", {"403", "404", "413", "422", "501", "503"}),
+        ("/webhooks/twilio/voice/{attempt_token}", {"200", "400", "403", "404", "413", "422", "503"}),
+        ("/webhooks/twilio/voice/{attempt_token}/answer", {"200", "400", "403", "404", "413", "422", "503"}),
+        ("/webhooks/twilio/voice/{attempt_token}/status", {"204", "400", "403", "404", "413", "422", "503"}),
     ],
 )
 async def test_a_webhook_names_every_answer_of_its(document: dict[str, Any], path: str, answers: set[str]) -> None:

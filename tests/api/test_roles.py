@@ -64,6 +64,8 @@ SIGNED = {
     ("POST", "/webhooks/twilio/status/{attempt_token}"),
     ("POST", "/webhooks/twilio/inbound"),
     ("POST", "/webhooks/twilio/voice/{attempt_token}"),
+    ("POST", "/webhooks/twilio/voice/{attempt_token}/answer"),
+    ("POST", "/webhooks/twilio/voice/{attempt_token}/status"),
 }
 WRONG_TOKENS = ("Bearer", "Bearer wrong", "Bearer " + "x" * 5000, "Bearer \u00e9", "Basic YTph")
 CONTRACT = {

@@ -13,7 +13,8 @@ import pytest
 import pytest_asyncio
 
 from app.channels.port import Kind, ProviderDown, Records
-from app.channels.twilio import TEMPORARY_CODES, TwilioSms, read_refusal
+from app.channels.twilio import TwilioSms
+from app.channels.twilio_http import TEMPORARY_CODES, read_refusal
 from app.simulator.config import SimulatorConfig
 from app.simulator.server import Running, running
 from tests.channels.wires import (

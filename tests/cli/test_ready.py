@@ -53,8 +53,8 @@ async def test_doctor_ends_well_when_a_send_would_go_out(database_url: str, tmp_
         assert process.returncode == 0, (found, err)
         assert err == b""
         for name in (
-            "database", "schema", "sms", "sms sender", "sms inbound", "email", "email sender", "clock", "worker",
-            "playbooks", "people",
+            "database", "schema", "sms", "sms sender", "sms inbound", "voice", "voice sender", "email", "email sender",
+            "clock", "worker", "playbooks", "people",
         ):  # fmt: skip
             assert found[name]["ok"] is True, found[name]
         assert "US, CA" in found["countries"]["detail"]
@@ -84,6 +84,8 @@ async def test_doctor_names_what_is_set_up_wrongly_and_does_not_stop_for_what_ca
         assert by_name["sms"].ok is True
         assert by_name["sms sender"].ok is False
         assert "MUSTER_TWILIO_SENDER" in by_name["sms sender"].detail
+        assert by_name["voice sender"].ok is False
+        assert "MUSTER_TWILIO_VOICE_SENDER" in by_name["voice sender"].detail
         assert by_name["address"].ok is False
         assert "https://" in by_name["address"].detail
         assert [entry.name for entry in found if entry.stops] == []
@@ -91,9 +93,26 @@ async def test_doctor_names_what_is_set_up_wrongly_and_does_not_stop_for_what_ca
         # And without email nothing would.
         await muster.carrier.post("/simulator/faults", json={"smtp": "refuse"})
         found = await doctor.examine(muster.house, providers, database_url, real=True)
-        assert {entry.name for entry in found if entry.stops} == {"sms sender", "email"}
-        assert doctor.verdict(found) == "A send would not go out. What stops it: sms sender, email."
+        assert {entry.name for entry in found if entry.stops} == {"sms sender", "voice sender", "email"}
+        assert doctor.verdict(found) == "A send would not go out. What stops it: sms sender, voice sender, email."
         await providers.close()
+
+
+async def test_doctor_says_when_plans_count_on_calls_that_nobody_can_make(database_url: str, tmp_path: Path) -> None:
+    async with stack(database_url, tmp_path, worker=False) as muster:
+        service = Settings(
+            twilio_account_sid=ACCOUNT, twilio_auth_token=AUTH_TOKEN, twilio_sender="MG" + "0" * 32,
+            twilio_api_base_url=f"http://127.0.0.1:{muster.simulator.http_port}",
+        )  # fmt: skip
+        providers = make_providers(service)
+        assert providers.channels == ("sms",)
+        (found,) = [
+            entry for entry in await doctor.examine(muster.house, providers, database_url) if entry.name == "voice"
+        ]
+        await providers.close()
+        assert (found.ok, found.stops) == (None, False)
+        assert "MUSTER_TWILIO_VOICE_SENDER" in found.detail
+        assert "payment-outage" in found.detail
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,13 @@ def test_statuses_nobody_knows_prove_nothing(facts: list[Fact]) -> None:
         ([Fact("delivered"), Fact("failed", 30008)], State.DELIVERED, None),
         ([Fact("read"), Fact("delivered")], State.READ, None),
         ([Fact("rerouted"), Fact("sent")], State.SENT, None),
+        ([Fact("initiated"), Fact("queued")], State.SENDING, None),
+        ([Fact("ringing"), Fact("no-answer")], State.UNDELIVERED, None),
+        ([Fact("in-progress"), Fact("completed")], State.SENT, None),
+        ([Fact("completed"), Fact("answered_by_unknown")], State.SENT, None),
+        ([Fact("completed"), Fact("answered_by_machine_end_beep")], State.UNDELIVERED, None),
+        ([Fact("completed"), Fact("answered_by_human"), Fact("in-progress")], State.DELIVERED, None),
+        ([Fact("busy"), Fact("failed", 13224)], State.FAILED, 13224),
     ],
 )
 def test_the_highest_rank_wins(facts: list[Fact], state: State, code: int | None) -> None:
@@ -92,6 +99,10 @@ def test_ranks_are_the_documented_ones() -> None:
     assert ranks == {
         "queued": 1, "scheduled": 1, "accepted": 1, "sending": 3, "sent": 4, "partially_delivered": 4,
         "undelivered": 5, "failed": 5, "canceled": 5, "delivered": 6, "read": 7,
+        "initiated": 2, "ringing": 3, "in-progress": 4, "completed": 4, "busy": 5, "no-answer": 5,
+        "answered_by_unknown": 4, "answered_by_machine_start": 5, "answered_by_machine_end_beep": 5,
+        "answered_by_machine_end_silence": 5, "answered_by_machine_end_other": 5, "answered_by_fax": 5,
+        "answered_by_human": 6,
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ SECTIONS = {
     "SeverityLevel": "A severity",
     "Approval": "A severity",
     "Step": "A step of the ladder",
+    "QuietHours": "Quiet hours",
     "Audience": "An audience",
     "Script": "A script",
     "Email": "A script",

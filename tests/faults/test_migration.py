@@ -130,3 +130,8 @@ async def test_statements_prepared_before_it_fail_once_at_most(own_database: str
             failed += 1
     await db.close()
     assert failed == 1
+
+
+def test_the_newest_migration_is_known_without_running_any(later: Path) -> None:
+    assert migrate.newest(migrate.FOLDER) == set(ScriptDirectory(str(migrate.FOLDER)).get_heads())
+    assert migrate.newest(later) == {"later"}

@@ -128,6 +128,8 @@ class Person:
     language: str = ""
     active: bool = True
     name: str = ""
+    manager: str = ""
+    time_zone: str = ""
 
 
 def a_person(fate: str = FINE, *, email: str | None = None, **given: Any) -> Person:
@@ -146,10 +148,10 @@ class Crew:
 
     async def hire(self, *people: Person) -> None:
         """Puts them into the directory, or changes them."""
-        lines = ["id,name,department,site,mobile,email,phone,language,active"]
+        lines = ["id,name,department,site,mobile,email,phone,language,active,manager_id,time_zone"]
         lines += [
             ",".join((p.id, p.name or f"Person {p.id}", p.department, self.site, p.mobile, p.email, p.phone,
-                      p.language, str(p.active).lower()))
+                      p.language, str(p.active).lower(), p.manager, p.time_zone))
             for p in people
         ]  # fmt: skip
         report = await self.muster.import_people("\n".join(lines).encode())
@@ -321,18 +323,18 @@ def said(twiml: str) -> str:
     return "".join(message.text or "" for message in ElementTree.fromstring(twiml).findall("Message"))
 
 
-def playbook_folder(folder: Path) -> Path:
-    """A folder with the crew's playbook."""
+def playbook_folder(folder: Path, text: str = PLAYBOOK) -> Path:
+    """A folder with the crew's playbook, or another one of its name."""
     made = folder / "playbooks"
     made.mkdir(exist_ok=True)
-    (made / "exercise.yaml").write_text(PLAYBOOK, encoding="utf-8")
+    (made / "exercise.yaml").write_text(text, encoding="utf-8")
     return made
 
 
 @contextlib.asynccontextmanager
 async def desk(
     database_url: str, folder: Path, *, time_scale: float = 1.0, settle_seconds: float = 5.0,
-    channels: tuple[str, ...] = ("email", "sms"),
+    channels: tuple[str, ...] = ("email", "sms"), playbook: str = PLAYBOOK,
 ) -> AsyncIterator[Desk]:  # fmt: skip
     """An installation without a worker."""
     base_url = f"http://127.0.0.1:{free_port()}"
@@ -347,13 +349,13 @@ async def desk(
         jobs = make_app(database_url)
         house = House(
             db=db, clock=ManualClock(datetime(2026, 3, 2, 3, 0, tzinfo=UTC)), signer=Signer(SECRET), jobs=Jobs(jobs),
-            base_url=base_url, playbooks_dir=playbook_folder(folder), channels=channels, simulated=True,
+            base_url=base_url, playbooks_dir=playbook_folder(folder, playbook), channels=channels, simulated=True,
             time_scale=time_scale, settle_seconds=settle_seconds,
         )  # fmt: skip
         playbooks.forget_folder(house.playbooks_dir)
         await playbooks.sync(house)
         providers = registry.build(
-            TwilioConfig(ACCOUNT, AUTH_TOKEN, SENDER, simulator.url),
+            TwilioConfig(ACCOUNT, AUTH_TOKEN, SENDER, simulator.url, SENDER if "voice" in channels else None),
             SmtpConfig("127.0.0.1", simulator.smtp_port, False, None, None, "muster@example.org", None),
         )
         opened.push_async_callback(providers.close)

@@ -42,7 +42,8 @@ async def test_the_form_says_what_each_severity_means_and_does(site: Site) -> No
     await site.everybody()
     page = await (await site.surfer("commander")).get(f"/declare/{SLUG}")
     assert "Customers cannot be served at most sites" in page.text
-    assert "A bulletin every 20 min; one approval; text, email after 4 min." in page.text, "calls are not set up here"
+    ladder = "text, email after 4 min, tell the manager after 10 min, tell the department lead after 14 min"
+    assert f"A bulletin every 20 min; one approval; {ladder}" in page.text, "calls are not set up here"
     assert "What staff and customers see, not what IT calls it" in page.text
     assert "for example: tills and gate screens" in page.html
 

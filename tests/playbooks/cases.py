@@ -105,6 +105,47 @@ ERRORS: dict[str, tuple[Change, str]] = {
         ("cadence: 12h}", "cadence: 12h, ladder: [{send: sms}, {send: email, after: «0s}]}"),
         "each step comes later than the one before it",
     ),
+    "step of neither kind": (
+        ("{send: voice, after: 8m}", "«{after: 8m}"),
+        "ladder[2] says neither; give send: sms, email or voice, or tell: manager, department_lead or commander",
+    ),
+    "step of both kinds": (
+        ("{send: voice, after: 8m}", "«{send: voice, tell: manager, after: 8m}"),
+        "ladder[2] gives both send and tell; make two steps of it",
+    ),
+    "unknown person to tell": (
+        ("send: voice", "tell: «boss"),
+        'tell is "boss"; write manager, department_lead or commander',
+    ),
+    "told twice": (
+        ("{send: voice, after: 8m}", "{tell: manager, after: 8m}\n  - {tell: «manager, after: 9m}"),
+        "manager is told twice (first in step 3); use each of them once",
+    ),
+    "telling comes first": (
+        ("{send: sms}", "{tell: «manager}"),
+        "a ladder begins with the person themselves; put a step with send: sms, email or voice before this one",
+    ),
+    "telling before its time": (
+        ("{send: voice, after: 8m}", "{tell: manager, after: «3m}"),
+        "each step comes later than the one before it",
+    ),
+    # quiet hours
+    "quiet hours that are no time": (
+        ("ladder:", 'quiet_hours: {from: «"25:00", to: "07:00"}\nladder:'),
+        'from is not a time of day; write hours and minutes in quotes, such as "22:00" or "07:30"',
+    ),
+    "quiet hours without an end": (
+        ("ladder:", '«quiet_hours: {from: "22:00"}\nladder:'),
+        "quiet_hours lacks to; add to: (When they end, in quotes",
+    ),
+    "quiet hours of no length": (
+        ("ladder:", 'quiet_hours: «{from: "22:00", to: "22:00"}\nladder:'),
+        "quiet_hours ends when it begins; give two different times",
+    ),
+    "quiet hours of an unknown severity": (
+        ("ladder:", 'quiet_hours: {from: "22:00", to: "07:00", except: [«SEV9]}\nladder:'),
+        'except[0] is "SEV9"; write SEV1, SEV2, SEV3 or SEV4',
+    ),
     # audiences
     "audience that names nobody": (
         (FRONT, "«front_line: {label: Counters}"),
@@ -254,6 +295,10 @@ WARNINGS: dict[str, tuple[Change, str]] = {
     "ladder longer than the cadence": (
         ("after: 8m", "after: «25m"),
         "at SEV1 the next bulletin is due (cadence 20m) before this step is taken",
+    ),
+    "quiet hours that never hold": (
+        ("ladder:", 'quiet_hours: {from: "22:00", to: "07:00", except: «[SEV1, SEV2, SEV3, SEV4]}\nladder:'),
+        "except names every severity, so nothing ever waits; leave one out, or remove quiet_hours",
     ),
     "language at some stages only": (
         (

@@ -16,7 +16,7 @@ from app.channels.sms_text import compose_sms, encoding, segments
 from app.playbooks.checks import MOST_SEGMENTS, Known, check, worst_case_sms
 from app.playbooks.facts import examples, fact_texts, render, validate_facts
 from app.playbooks.json_schema import json_schema
-from app.playbooks.schema import SEVERITIES, STAGES, Playbook
+from app.playbooks.schema import SEVERITIES, STAGES, Playbook, Severity
 from app.playbooks.yaml_source import Source, load
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -113,11 +113,18 @@ def test_cadence_and_ladder_are_those_of_the_field(file: pathlib.Path) -> None:
         timedelta(hours=12),
         timedelta(days=1),
     ]
-    for severity in ("SEV1", "SEV2"):
-        assert [(step.send, step.after) for step in book.ladder_for(severity)] == [
+    told_after: dict[Severity, tuple[int, ...]] = {"SEV1": (10, 14, 18), "SEV2": (20, 30, 45)}
+    for severity, told in told_after.items():
+        ladder = book.ladder_for(severity)
+        assert [(step.send, step.after) for step in ladder if step.send] == [
             ("sms", timedelta(0)),
             ("email", timedelta(minutes=4)),
             ("voice", timedelta(minutes=8)),
+        ]
+        # Those who can go and ask hear of it before the next bulletin replaces this one.
+        assert [(step.tell, step.after) for step in ladder if step.tell] == [
+            (whom, timedelta(minutes=minutes))
+            for whom, minutes in zip(("manager", "department_lead", "commander"), told, strict=True)
         ]
     assert [step.send for step in book.ladder_for("SEV4")] == ["sms", "email"], "nobody is called for a warning"
 

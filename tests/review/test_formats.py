@@ -82,7 +82,7 @@ def test_csv_has_one_row_for_each_recipient_and_bulletin(told: Told) -> None:
         "delivered_at": "2026-03-02T03:03:40.000Z", "delivered_by": "email", "delivered_proof": "accepted",
         "answer": "ok", "via": "page", "answered_at": "2026-03-02T03:05:00.000Z",
         "first_answered_at": "2026-03-02T03:05:00.000Z", "seconds_to_answer": "120", "answers": "1", "late": "no",
-        "recorded_by": "",
+        "recorded_by": "", "told": "",
     }  # fmt: skip
     cleo = next(row for row in rows if (row["bulletin"], row["person_id"]) == ("1", "p3"))
     assert (cleo["answer"], cleo["via"], cleo["recorded_by"]) == ("cannot", "in_person", "Kim Commander")

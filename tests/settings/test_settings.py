@@ -79,6 +79,12 @@ BAD: dict[str, tuple[dict[str, str], str, str]] = {
     "only the API's address": (HERE, "MUSTER_TWILIO_ACCOUNT_SID", "too"),
     "a SID that is none": ({**TWILIO, "MUSTER_TWILIO_ACCOUNT_SID": "AC123"}, "MUSTER_TWILIO_ACCOUNT_SID", "AC"),
     "a sender that is no number": ({**TWILIO, "MUSTER_TWILIO_SENDER": "555-0100"}, "MUSTER_TWILIO_SENDER", "E.164"),
+    "a number for calls that is none": (
+        {**TWILIO, "MUSTER_TWILIO_VOICE_SENDER": "MG" + "0" * 32}, "MUSTER_TWILIO_VOICE_SENDER", "E.164",
+    ),
+    "only a number for calls": (
+        {"MUSTER_TWILIO_VOICE_SENDER": "+15005550006"}, "MUSTER_TWILIO_ACCOUNT_SID", "too",
+    ),
     "an API address that is none": (
         {**TWILIO, "MUSTER_TWILIO_API_BASE_URL": "api"}, "MUSTER_TWILIO_API_BASE_URL", "https://",
     ),
@@ -214,6 +220,25 @@ def test_providers_and_addresses_are_read_as_given(monkeypatch: pytest.MonkeyPat
     assert (settings.smtp.username, settings.smtp.password) == ("us@er", "p:ss")
     assert settings.countries == ("US", "CA")
     assert settings.public_url == "https://muster.example.org"
+
+
+@pytest.mark.parametrize(
+    ("sender", "voice", "caller"),
+    [
+        ("+15005550006", "", "+15005550006"), ("+15005550006", "+15005550007", "+15005550007"),
+        ("MG" + "0" * 32, "", None), ("MG" + "0" * 32, "+15005550007", "+15005550007"),
+    ],
+)  # fmt: skip
+def test_calls_come_from_a_number_and_never_from_a_messaging_service(
+    sender: str, voice: str, caller: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {**TWILIO, "MUSTER_TWILIO_SENDER": sender, "MUSTER_TWILIO_VOICE_SENDER": voice}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = load()
+    assert settings.twilio is not None
+    assert settings.twilio.voice_sender == caller
 
 
 def test_one_provider_alone_is_a_whole_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

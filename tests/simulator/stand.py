@@ -52,6 +52,11 @@ def nothing(_form: dict[str, str]) -> str:
     return "<Response/>"
 
 
+def silence(_posted: Posted) -> str:
+    """The TwiML of a call that says nothing."""
+    return "<Response/>"
+
+
 @dataclass
 class Receiver:
     """What arrived, and what is answered: `reply` makes TwiML from an incoming form, `status` fails everything."""
@@ -61,7 +66,10 @@ class Receiver:
     incoming: list[Posted] = field(default_factory=list)
     pages: list[tuple[str, str]] = field(default_factory=list)
     pressed: list[Posted] = field(default_factory=list)
+    calls: list[Posted] = field(default_factory=list)
+    reports: list[Posted] = field(default_factory=list)
     reply: Callable[[dict[str, str]], str] = nothing
+    says: Callable[[Posted], str] = silence
     status: int = 200
     delay: float = 0.0
 
@@ -70,9 +78,9 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}"
 
     def forget(self) -> None:
-        for kept in (self.receipts, self.incoming, self.pages, self.pressed):
+        for kept in (self.receipts, self.incoming, self.pages, self.pressed, self.calls, self.reports):
             kept.clear()
-        self.reply, self.status, self.delay = nothing, 200, 0.0
+        self.reply, self.says, self.status, self.delay = nothing, silence, 200, 0.0
 
     def of(self, sid: str) -> list[str]:
         """The statuses whose receipts came for one text, in order of arrival."""
@@ -95,6 +103,18 @@ class Receiver:
         posted = await self._take(request)
         self.incoming.append(posted)
         return Response(self.reply(posted.form), self.status, media_type="text/xml")
+
+    async def call(self, request: Request) -> Response:
+        posted = await self._take(request)
+        posted.path += f"?{request.url.query}" if request.url.query else ""
+        self.calls.append(posted)
+        return Response(self.says(posted), self.status, media_type="text/xml")
+
+    async def report(self, request: Request) -> Response:
+        posted = await self._take(request)
+        if self.status == 200:
+            self.reports.append(posted)
+        return Response(status_code=204 if self.status == 200 else self.status)
 
     async def page(self, request: Request) -> Response:
         self.pages.append((request.method, request.url.path))
@@ -121,6 +141,9 @@ async def listening(port: int = 0) -> AsyncIterator[Receiver]:
         routes=[
             Route("/webhooks/twilio/status/{token}", receiver.receipt, methods=["POST"]),
             Route("/webhooks/twilio/inbound", receiver.inbound, methods=["POST"]),
+            Route("/webhooks/twilio/voice/{token}", receiver.call, methods=["POST"]),
+            Route("/webhooks/twilio/voice/{token}/answer", receiver.call, methods=["POST"]),
+            Route("/webhooks/twilio/voice/{token}/status", receiver.report, methods=["POST"]),
             Route("/a/{token}", receiver.page, methods=["GET", "POST"]),
         ]
     )
@@ -171,6 +194,26 @@ class Stand:
         asked = {"to": to, "from_": SENDER, "body": body, "status_callback": self.callback(token), **words}
         message = await asyncio.to_thread(lambda: self.twilio.messages.create(**asked))
         return str(message.sid)
+
+    async def dial(self, to: str, token: str = "t1", **words: Any) -> str:
+        """Ask for one call through the twilio package; its SID."""
+        address = f"{self.receiver.url}/webhooks/twilio/voice/{token}"
+        asked = {
+            "to": to, "from_": SENDER, "url": address, "status_callback": f"{address}/status",
+            "status_callback_event": ["initiated", "ringing", "answered", "completed"],
+            "machine_detection": "DetectMessageEnd", **words,
+        }  # fmt: skip
+        call = await asyncio.to_thread(lambda: self.twilio.calls.create(**asked))
+        return str(call.sid)
+
+    async def call(self, sid: str) -> dict[str, Any]:
+        """One call, as the controls show it."""
+        answer = await self.http.get("/simulator/calls")
+        return next(call for call in answer.json()["calls"] if call["sid"] == sid)
+
+    async def phone(self, number: str, does: str, key: str = "") -> httpx2.Response:
+        """What the person at a phone does in a call."""
+        return await self.http.post(f"/simulator/phones/{number}/call", json={"do": does, "key": key})
 
     async def text(self, sid: str) -> dict[str, object]:
         """One accepted text, as the controls show it."""

@@ -4,13 +4,27 @@ import csv
 import re
 from pathlib import Path
 
-from app.simulator.fates import FATES, MAIL_FATES, fate_of, mail_fate_of, table
+from app.simulator.fates import CALL_FATES, FATES, MAIL_FATES, call_fate_of, fate_of, mail_fate_of, table
 
 
 def test_every_row_has_its_test() -> None:
     tests = (Path(__file__).parent / "test_fates.py").read_text()
     named = {fate.key for fate in FATES if fate.refuse or fate.error}
     assert {fate.key for fate in FATES if fate.key not in named and fate.key not in tests} == set()
+
+
+def test_a_call_is_decided_by_its_number_too() -> None:
+    for fate in CALL_FATES:
+        for auto in (True, False):
+            number = f"+1500555{fate.digits}"
+            assert call_fate_of(number, auto=auto, seed=1) is fate
+            assert fate_of(number, auto=auto, seed=1).key == "fine"
+    assert call_fate_of("+15005551001", auto=True, seed=1).key == "call_no_answer"
+    ordinary = [f"+1206555{place:04}" for place in range(400)]
+    assert {call_fate_of(number, auto=False, seed=1).key for number in ordinary} == {"call_no_answer"}
+    drawn = [call_fate_of(number, auto=True, seed=1).key for number in ordinary]
+    assert drawn == [call_fate_of(number, auto=True, seed=1).key for number in ordinary]
+    assert 0.35 < drawn.count("call_ok") / len(drawn) < 0.55
 
 
 def test_the_documented_table_is_the_table_in_the_code() -> None:
@@ -39,6 +53,8 @@ def test_ordinary_numbers_have_no_forced_fate_and_a_steady_one() -> None:
 def test_the_shares_add_up_to_everybody() -> None:
     assert sum(fate.weight for fate in FATES) == 1000
     assert sum(fate.weight for fate in MAIL_FATES) == 1000
-    assert len({fate.digits for fate in FATES}) == len(FATES)
+    assert sum(fate.weight for fate in CALL_FATES) == 1000
+    digits = [fate.digits for fate in FATES] + [fate.digits for fate in CALL_FATES]
+    assert len(set(digits)) == len(digits)
     assert mail_fate_of("Bounce+7@example.com", auto=False, seed=1).key == "bounce"
     assert mail_fate_of("e00001@example.com", auto=False, seed=1).key == "silent"

@@ -13,7 +13,7 @@ from .stand import ACCOUNT, PERSON, SENDER, TOKEN, Stand, until
 
 async def test_the_wall_shows_each_phone_with_its_last_text_and_fate(stand: Stand) -> None:
     empty = await stand.http.get("/")
-    assert "No phone has been texted yet" in empty.text
+    assert "No phone has been texted or called yet" in empty.text
     sid = await stand.send(PERSON)
     await until(lambda: "delivered" in stand.receiver.of(sid))
     page = await stand.http.get("/")

@@ -39,13 +39,14 @@ COLUMNS: dict[str, str] = {
     "delivered_by": "the channel of that",
     "delivered_proof": "receipt or accepted",
     "answer": "the answer that stands: ok, need_help, cannot",
-    "via": "how it came: sms, page, in_person, phone",
+    "via": "how it came: sms, page, voice, in_person, phone",
     "answered_at": "when the answer that stands was given",
     "first_answered_at": "when the first answer was given",
     "seconds_to_answer": "from sent_at to first_answered_at",
     "answers": "how many answers the person gave",
     "late": "yes: one of them came after the end, or after the bulletin was replaced",
     "recorded_by": "who recorded the answer that stands on the person's behalf",
+    "told": "who was told that the person had not answered: manager, department lead or commander, name, time",
 }
 """Every column and what it holds."""
 
@@ -93,6 +94,7 @@ def _person(entry: Recipient) -> list[object]:
         len(entry.answers),
         _yes(any(answer.late for answer in entry.answers)),
         entry.answers[-1].recorded_by if entry.answers else None,
+        "; ".join(f"{words(told.tell)} {told.name} {rfc3339(told.at)}" for told in entry.told),
     ]
 
 

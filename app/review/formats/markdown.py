@@ -12,6 +12,7 @@ from app.review.markup import escape, quote, table
 from app.review.record import (
     BulletinEntry,
     Change,
+    Escalations,
     Moment,
     Person,
     PersonAnswers,
@@ -134,9 +135,10 @@ class _Document:
         return lines if self.sent else [*lines, "No bulletin was sent.", ""]
 
     def one_reach(self, bulletin: BulletinEntry) -> list[str]:
-        reach, fallback = bulletin.reach, bulletin.fallback
+        reach, fallback, escalations = bulletin.reach, bulletin.fallback, bulletin.escalations
         assert reach is not None
         assert fallback is not None
+        assert escalations is not None
         groups = {"Everybody": reach, **bulletin.reach_by_department}
         vias = ", ".join(f"{VIA_WORDS[via]} {number:,}" for via, number in reach.answered_via.items() if number)
         moved = ", ".join(
@@ -154,6 +156,7 @@ class _Document:
             f"Answered: {reach.answered:,} of {reach.total:,}{f' ({vias})' if vias else ''}. Median time to answer: "
             f"{_after(reach.median_seconds_to_answer, none='nobody answered')}.", "",
             f"Moved on to another channel: {people(fallback.people)}{f' ({moved})' if moved else ''}.", "",
+            _escalated(escalations), "",
             *self.moments(reach),
             "After sending, by department:", "",
             *table(
@@ -305,6 +308,17 @@ class _Document:
     def entries(self, entries: Iterable[TimelineEntry]) -> list[str]:
         rows = [(e.seq, self.at(e.at), e.actor, sentence(e.kind, e.data)) for e in entries]
         return table(("No.", "When", "Who", "What"), rows)
+
+
+def _escalated(found: Escalations) -> str:
+    """Whether others were told of the silent, and what came of it."""
+    if not found.people:
+        return "Told that somebody had not answered: nobody."
+    steps = ", ".join(f"{words(step)} {number:,}" for step, number in found.by_step.items() if number)
+    return (
+        f"Told that {people(found.people)} had not answered ({steps}): {people(found.told)}. "
+        f"Of the silent, {found.answered:,} answered after all."
+    )
 
 
 def _after(seconds: float | None, what: str = "", *, none: str = NOT_YET) -> str:
