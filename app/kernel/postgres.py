@@ -354,7 +354,8 @@ class EmbeddedPostgres:
         pid = _recorded_pid(place)
         if pid is None or self._state(place) is not _State.RUNS:
             return
-        os.kill(pid, signal.SIGINT)  # fast: sessions are ended, everything is written down
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(pid, signal.SIGINT)  # fast: sessions are ended, everything is written down
         deadline = time.monotonic() + _STOP_SECONDS
         while self._state(place) is not _State.ENDED:
             if time.monotonic() > deadline:

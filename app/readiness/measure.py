@@ -59,7 +59,7 @@ FROM latest JOIN each_one e ON e.bulletin_id = latest.id GROUP BY 1, 2, 3 ORDER 
 
 async def measure(house: House, *, disk: Path | None) -> Facts:
     """Everything that the rules need. `disk` is a folder on the database's disk, when that is on this machine."""
-    left = await asyncio.to_thread(_disk, disk) if disk else None
+    left = await asyncio.to_thread(disk_left, disk) if disk else None
     now = house.clock.now()
     async with house.db.begin() as session:
         figures = await row(
@@ -107,7 +107,8 @@ async def _refusals(session: AsyncSession, since: object) -> dict[int, str]:
     return {code: treatment.reason for code, treatment in treatments.items() if treatment.alarm}
 
 
-def _disk(folder: Path) -> tuple[int, int] | None:
+def disk_left(folder: Path) -> tuple[int, int] | None:
+    """Bytes left and in all on the disk of this folder; None when that cannot be found out."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:

@@ -93,13 +93,8 @@ def causes(facts: Facts) -> list[Cause]:
             Cause("queue", f"Messages that are due have waited for {minutes} minutes. See muster doctor, and start "
                   "more workers if everything is in order there.")
         )  # fmt: skip
-    if facts.disk is not None:
-        left, size = facts.disk
-        if left < DISK_LEFT_BYTES or left < size * DISK_LEFT_SHARE:
-            found.append(
-                Cause("disk", f"The database's disk is nearly full: {left / 1e9:.1f} GB left. Make room, or nothing "
-                      "can be recorded and so nothing is sent.")
-            )  # fmt: skip
+    if full := nearly_full(facts.disk):
+        found.append(full)
     if facts.refused_callbacks >= REFUSED_CALLBACKS:
         found.append(
             Cause("callbacks", f"{facts.refused_callbacks} callbacks of our own account were refused within 10 "
@@ -123,6 +118,19 @@ def causes(facts: Facts) -> list[Cause]:
         for entry in facts.partial
         if entry.missed >= MISSED_PEOPLE or (entry.missed and entry.missed >= entry.total * MISSED_SHARE)
     ]
+
+
+def nearly_full(disk: tuple[int, int] | None) -> Cause | None:
+    """What to say of a disk with so many bytes left, of so many in all; None while there is room."""
+    if disk is None:
+        return None
+    left, size = disk
+    if left >= DISK_LEFT_BYTES and left >= size * DISK_LEFT_SHARE:
+        return None
+    return Cause(
+        "disk", f"The database's disk is nearly full: {left / 1e9:.1f} GB left. Make room, or nothing can be recorded "
+        "and so nothing is sent.",
+    )  # fmt: skip
 
 
 def undecided(facts: Facts) -> set[str]:

@@ -15,6 +15,8 @@ from app.kernel import leases
 from app.kernel.house import House
 from app.readiness import heartbeat
 from app.readiness.alarms import Alarms, Ways
+from app.readiness.measure import disk_left
+from app.readiness.rules import nearly_full
 from app.readiness.tally import Tally
 
 log = logging.getLogger("muster.watch")
@@ -48,6 +50,9 @@ class Watch:
                 await step()
             except Exception as error:  # whatever it was, the next round tries again
                 log.warning("%s failed, trying again: %s", step.__name__, type(error).__name__)
+                # A database without room takes no alarm either, and may not even start: then the log is what is left.
+                if self.ways.disk and (full := nearly_full(await asyncio.to_thread(disk_left, self.ways.disk))):
+                    log.error("%s", full.detail)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
