@@ -60,10 +60,11 @@ from app.worker import serve
 uvloop.run(serve(Settings()))
 """
 ONE_AT_A_TIME = """
+from dataclasses import replace
+from app.channels.kinds import KINDS
 from app.deliveries import dispatcher
 dispatcher.BATCH = 1
-dispatcher.CHUNK = {"sms": 1}
-dispatcher.LANES = {"sms": 1}
+KINDS["sms"] = replace(KINDS["sms"], chunk=1, lanes=1)
 """
 
 

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.channels.kinds import KINDS
 from app.deliveries.retry import TREATMENTS
 from app.deliveries.states import NOT_DELIVERED, State
 from app.replies.wording import RUNGS
 
-CHANNELS = {"sms": "Text", "email": "Email", "voice": "Call"}
+CHANNELS = {kind.name: kind.label for kind in KINDS.values()}
 TOLD = {"manager": "manager", "department_lead": "department lead", "commander": "commander"}
 """Whom a step of the ladder tells that somebody has not answered."""
-CHANNEL_VERBS = {"sms": "text", "email": "email", "voice": "call"}
+CHANNEL_VERBS = {kind.name: kind.verb for kind in KINDS.values()}
 
 STATES = {
     State.QUEUED: "waiting to go out",

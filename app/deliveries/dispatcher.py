@@ -20,6 +20,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.bulletins import render
+from app.channels.kinds import KINDS
 from app.channels.port import Kind, Outcome, Outgoing, Provider, Providers
 from app.deliveries import pace, repository, retry, service
 from app.deliveries.repository import LEASE_SECONDS, Result
@@ -30,8 +31,6 @@ from app.notices.rules import together, unanswered
 log = logging.getLogger("muster.dispatcher")
 
 BATCH = 240
-LANES = {"sms": 4, "email": 4, "voice": 2}
-"""How many chunks of a channel are under way at once."""
 
 WAIT_FOR_SECONDS = 1.0
 """How long a lane waits for the last of its chunk before it goes on without them."""
@@ -99,7 +98,7 @@ class Dispatcher:
 
     async def _batch(self, channel: str) -> int:
         tempo = self._tempos[channel]
-        lanes = LANES.get(channel, 2)
+        lanes = KINDS[channel].lanes
         asked = time.monotonic()
         async with self.house.db.begin() as session:
             claimed = await pace.claim(

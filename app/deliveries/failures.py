@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.channels.kinds import KINDS
 from app.deliveries import repository, retry, telling
 from app.deliveries.retry import Treatment
 from app.deliveries.states import State
@@ -25,7 +26,7 @@ async def after_failure(
     """Does what `retry` says, for an attempt that has failed for good. Safe to repeat."""
     entry = await repository.attempt(session, attempt_id)
     assert entry is not None
-    if entry["channel"] != "email":
+    if KINDS[entry["channel"]].rings:
         if treatment.alarm:
             log.error("the provider refuses: %s (code %s)", treatment.reason, entry["error_code"])
         if treatment.flag:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+from app.channels.kinds import KINDS, sql_list
 from app.deliveries.states import State
 from app.kernel.columns import identity, moment, reference
 
@@ -33,7 +34,7 @@ class LadderStep(SQLModel, table=True):
 
     __table_args__ = (
         UniqueConstraint("bulletin_id", "rung"),
-        CheckConstraint("channel IN ('sms', 'email', 'voice')", name="channel"),
+        CheckConstraint(f"channel IN ({sql_list(KINDS)})", name="channel"),
         CheckConstraint("tell IN ('manager', 'department_lead', 'commander')", name="tell"),
         CheckConstraint("(channel IS NULL) <> (tell IS NULL)", name="one_kind"),
         CheckConstraint("rung >= 0 AND after_seconds >= 0", name="rung"),
@@ -127,7 +128,7 @@ class Attempt(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("delivery_id", "rung", "seq"),
         CheckConstraint(f"state IN ({_STATES})", name="state"),
-        CheckConstraint("channel IN ('sms', 'email', 'voice')", name="channel"),
+        CheckConstraint(f"channel IN ({sql_list(KINDS)})", name="channel"),
         CheckConstraint("state <> 'handing_over' OR lease_until IS NOT NULL", name="leased"),
         CheckConstraint("state <> 'unknown' OR unknown_since IS NOT NULL", name="unknown"),
         CheckConstraint("state <> 'accepted' OR provider_message_id IS NOT NULL", name="accepted"),

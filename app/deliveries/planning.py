@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.channels.kinds import RINGING, sql_list
 from app.deliveries import telling
 from app.deliveries.states import NOT_DELIVERED, State
 from app.directory.audiences import route_parameters, routes_sql, why_unreachable_sql
@@ -21,9 +22,9 @@ _SOMETHING_TO_STOP = f"""(d.next_rung IS NOT NULL OR EXISTS (
   SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state NOT IN ({_NOTHING_CAME})))"""
 """Whom nothing could reach, nothing is stopped for: they stay unreachable, with their reason."""
 
-_HELD = """JOIN person who ON who.id = step.person_id
+_HELD = f"""JOIN person who ON who.id = step.person_id
   LEFT JOIN LATERAL (SELECT q.ends_at AS until FROM quiet_window q
-    WHERE q.bulletin_id = :bulletin AND q.zone = coalesce(who.time_zone, '') AND step.channel <> 'email'
+    WHERE q.bulletin_id = :bulletin AND q.zone = coalesce(who.time_zone, '') AND step.channel IN ({sql_list(RINGING)})
       AND q.starts_at <= :now AND q.ends_at > :now) held ON true"""
 _NOT_HELD = "CROSS JOIN (SELECT CAST(NULL AS timestamptz) AS until) held"
 """Until when each first step waits for the end of somebody's quiet hours."""
@@ -281,7 +282,7 @@ async def take_due_steps(
                    step.after_seconds)) AS held_until
           FROM step
           LEFT JOIN quiet_window q ON q.bulletin_id = step.bulletin_id AND q.zone = coalesce(step.time_zone, '')
-            AND step.channel <> 'email' AND q.starts_at <= :now AND q.ends_at > :now
+            AND step.channel IN ({sql_list(RINGING)}) AND q.starts_at <= :now AND q.ends_at > :now
           LEFT JOIN LATERAL (
             SELECT min(f.after_seconds) AS after_seconds FROM attempt a
             JOIN ladder_step f ON f.bulletin_id = step.bulletin_id AND f.rung = a.rung

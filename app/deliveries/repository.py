@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.channels.kinds import RINGING, sql_list
 from app.deliveries import telling
 from app.deliveries.states import OPEN_TO_PROOF
 from app.kernel.db import row, rows, run
@@ -17,8 +18,8 @@ from app.kernel.db import row, rows, run
 LEASE_SECONDS = 10.0
 """How long a worker may hold an attempt without renewing. A killed worker's work moves again after this."""
 
-_QUIET = """SELECT q.ends_at FROM quiet_window q
-  WHERE q.bulletin_id = d.bulletin_id AND q.zone = coalesce(p.time_zone, '') AND a.channel <> 'email'
+_QUIET = f"""SELECT q.ends_at FROM quiet_window q
+  WHERE q.bulletin_id = d.bulletin_id AND q.zone = coalesce(p.time_zone, '') AND a.channel IN ({sql_list(RINGING)})
     AND q.starts_at <= :now AND q.ends_at > :now"""
 """The end of the quiet hours that person `p` of delivery `d` is in now, where attempt `a` would ring."""
 
@@ -116,7 +117,7 @@ async def mark_handing_over(
             AND i.closed_at IS NULL
             AND NOT EXISTS (SELECT FROM suppression x WHERE x.address = mine.address
               AND (x.channel = mine.channel OR (mine.channel = 'voice' AND x.reason = 'invalid')))
-            AND (mine.channel = 'email' OR CAST(:countries AS text[]) IS NULL OR EXISTS (
+            AND (mine.channel NOT IN ({sql_list(RINGING)}) OR CAST(:countries AS text[]) IS NULL OR EXISTS (
               SELECT FROM contact_point c WHERE c.person_id = d.person_id AND c.address = mine.address
                 AND c.country = ANY(CAST(:countries AS text[]))))
         ), told AS (
@@ -165,7 +166,7 @@ async def _drop_unfit(
                    SELECT FROM ({telling.SILENT}) open WHERE open.notice_id = n.id) THEN 'everybody has answered'
                  WHEN x.reason = 'opted_out' THEN 'the number has opted out of texts'
                  WHEN x.reason IS NOT NULL THEN 'the number cannot be used'
-                 WHEN a.channel <> 'email' AND CAST(:countries AS text[]) IS NOT NULL AND NOT EXISTS (
+                 WHEN a.channel IN ({sql_list(RINGING)}) AND CAST(:countries AS text[]) IS NOT NULL AND NOT EXISTS (
                    SELECT FROM contact_point c WHERE c.person_id = d.person_id AND c.address = a.address
                      AND c.country = ANY(CAST(:countries AS text[])))
                    THEN 'number is outside the countries that may be texted'

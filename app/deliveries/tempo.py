@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from app.channels.kinds import KINDS
 from app.channels.port import Kind, Outcome
 
 log = logging.getLogger("muster.tempo")
-
-CHUNK = {"sms": 20, "email": 4, "voice": 10}
-"""How many are marked at a time: as many as may become unknown when the power goes."""
 
 WRITE_WITHIN_SECONDS = (1.0, 8.0)
 """Bytes must begin to leave this soon after the mark; what comes later goes back to the queue. So the time of an
@@ -40,7 +38,7 @@ class Tempo:
     _rests_until: float = 0.0
 
     def __post_init__(self) -> None:
-        self.chunk = self._whole = CHUNK.get(self.channel, 10)
+        self.chunk = self._whole = KINDS[self.channel].chunk
 
     @property
     def resting(self) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from app.channels.kinds import KINDS, sql_list
 from app.kernel.columns import identity, moment, reference
 
 
@@ -78,7 +79,7 @@ class Suppression(SQLModel, table=True):
     __tablename__ = "suppression"
     __table_args__ = (
         UniqueConstraint("address", "channel", "reason"),
-        CheckConstraint("channel IN ('sms', 'email', 'voice')", name="channel"),
+        CheckConstraint(f"channel IN ({sql_list(KINDS)})", name="channel"),
         CheckConstraint("reason IN ('opted_out', 'invalid', 'landline')", name="reason"),
     )
 

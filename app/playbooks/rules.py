@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from app.channels.kinds import RINGING
 from app.playbooks.schema import QuietHours
 
-WAITING_CHANNELS = ("sms", "voice")
+WAITING_CHANNELS = RINGING
 """What rings or buzzes. A mail wakes nobody."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.channels.kinds import RINGING, sql_list
 from app.deliveries import retry
 from app.deliveries.states import NOT_DELIVERED, PROVIDER_STATUSES, State
 from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
@@ -98,9 +99,9 @@ async def _refusals(session: AsyncSession, since: object) -> dict[int, str]:
     """Codes of late that an operator must act on, with what they mean."""
     found = await rows(
         session,
-        """SELECT DISTINCT error_code AS code FROM attempt
-           WHERE id > (SELECT max(id) FROM attempt) - :latest AND channel <> 'email' AND error_code IS NOT NULL
-             AND state = ANY(:states) AND updated_at > :since ORDER BY 1""",
+        f"""SELECT DISTINCT error_code AS code FROM attempt
+           WHERE id > (SELECT max(id) FROM attempt) - :latest AND channel IN ({sql_list(RINGING)})
+             AND error_code IS NOT NULL AND state = ANY(:states) AND updated_at > :since ORDER BY 1""",
         {"latest": LATEST_ROWS, "states": [*NOT_DELIVERED, State.REJECTED], "since": since},
     )
     treatments = {entry["code"]: retry.treatment(entry["code"]) for entry in found}

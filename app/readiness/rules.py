@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from app.channels import kinds
+
 QUEUE_LATE_SECONDS = 120.0
 """A message that is due and was not handed over for this long: nothing of ours takes that long in order."""
 
@@ -176,7 +178,7 @@ def kind(cause: str) -> str:
     return cause.partition(":")[0]
 
 
-_NAMES = {"sms": "SMS", "email": "email", "voice": "phone call"}
+_NAMES = {kind.name: kind.provider for kind in kinds.KINDS.values()}
 
 KINDS: dict[str, str] = {
     "worker": "no worker is alive",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.channels.kinds import KINDS
 from app.replies.wording import RUNGS
 
 STATUS_WORDS: Mapping[str, str] = {
@@ -26,7 +27,7 @@ VIA_WORDS: Mapping[str, str] = {
     "phone": "by phone",
 }  # fmt: skip
 
-CHANNEL_WORDS: Mapping[str, str] = {"sms": "text", "email": "email", "voice": "call"}
+CHANNEL_WORDS: Mapping[str, str] = {kind.name: kind.noun for kind in KINDS.values()}
 
 
 MOST_NAMED = 10

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from app.channels.kinds import KINDS
 from app.channels.port import Kind, Outcome
 from app.deliveries import notices, pace
-from app.deliveries.tempo import CHUNK, REST_SECONDS, WAIT_SECONDS, Tempo
+from app.deliveries.tempo import REST_SECONDS, WAIT_SECONDS, Tempo
 from tests.journeys.crew import Crew, Desk, a_person, adds_up, faults
 
 ACCEPTED = Outcome(Kind.ACCEPTED, provider_message_id="SM1")
@@ -41,16 +42,16 @@ def learned(tempo: Tempo, *outcomes: Outcome) -> Tempo:
 
 def test_asked_to_slow_down_chunks_shrink_and_lanes_wait_and_both_recover() -> None:
     tempo = Tempo("sms", Watch())
-    assert (tempo.chunk, tempo.wait, tempo.slowed) == (CHUNK["sms"], 0.0, False)
+    assert (tempo.chunk, tempo.wait, tempo.slowed) == (KINDS["sms"].chunk, 0.0, False)
     learned(tempo, ACCEPTED, SLOW_DOWN)
-    assert (tempo.chunk, tempo.wait, tempo.slowed) == (CHUNK["sms"] // 2, WAIT_SECONDS[0], True)
+    assert (tempo.chunk, tempo.wait, tempo.slowed) == (KINDS["sms"].chunk // 2, WAIT_SECONDS[0], True)
     for _ in range(20):
         learned(tempo, SLOW_DOWN)
     assert (tempo.chunk, tempo.wait) == (1, WAIT_SECONDS[1])
     assert not tempo.resting  # it answers: it is slow, and not down
-    for _ in range(CHUNK["sms"]):
+    for _ in range(KINDS["sms"].chunk):
         learned(tempo, ACCEPTED)
-    assert (tempo.chunk, tempo.wait, tempo.slowed) == (CHUNK["sms"], 0.0, False)
+    assert (tempo.chunk, tempo.wait, tempo.slowed) == (KINDS["sms"].chunk, 0.0, False)
 
 
 def test_a_channel_rests_while_its_provider_is_down_and_longer_each_time() -> None:
