@@ -63,7 +63,7 @@ class Installation:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "app.cli", "up"], env=self.environment, cwd=ROOT, stdout=log, stderr=log
             )
-        self.until(self.ready, seconds=START_SECONDS)
+        self.until(self.ready, seconds=START_SECONDS, every=0.1)
 
     def ready(self) -> bool:
         try:
@@ -71,12 +71,12 @@ class Installation:
         except httpx2.HTTPError:
             return False
 
-    def until(self, true: Callable[[], bool], *, seconds: float) -> float:
-        """Waits for something that must come to hold; returns how long it took."""
+    def until(self, true: Callable[[], bool], *, seconds: float, every: float = 0.05) -> float:
+        """Waits for something that must come to hold, looking every so many seconds; returns how long it took."""
         began = time.monotonic()
         while not true():
             assert time.monotonic() < began + seconds, f"not so within {seconds} s; log: {self.log.read_text()[-3000:]}"
-            time.sleep(0.05)
+            time.sleep(every)
         return time.monotonic() - began
 
     def children(self) -> dict[str, psutil.Process]:

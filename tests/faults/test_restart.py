@@ -50,7 +50,7 @@ def _everybody_was_told_once(muster: Installation, bulletin: str) -> None:
         counts = muster.board(bulletin).get("counts")
         return bool(counts and counts["pending"] == 0)
 
-    took = muster.until(settled, seconds=SETTLED_WITHIN)
+    took = muster.until(settled, seconds=SETTLED_WITHIN, every=0.25)  # a board of 600 is work for who must settle it
     board = muster.board(bulletin)
     stats = muster.stats()
     items = muster.recipients(bulletin)
