@@ -152,6 +152,8 @@ async def plan(
         },
     )  # fmt: skip
     routes = route_parameters(channels, countries)
+    # Nobody has counted the rows that this transaction made: taken for a few, they would be compared each with each.
+    await run(session, "SET LOCAL enable_nestloop = off")
     await run(
         session,
         f"""
@@ -186,6 +188,7 @@ async def plan(
         """,
         routes | {"bulletin": bulletin_id},
     )
+    await run(session, "SET LOCAL enable_nestloop = on")
     return total
 
 
