@@ -12,6 +12,8 @@ class Action(StrEnum):
     READ_ADDRESSES = "read_addresses"
     """Phone numbers and email addresses in full; a department lead sees only the own department's."""
     IMPORT_PEOPLE = "import_people"
+    RETRY_NUMBERS = "retry_numbers"
+    """Lift the flag from a number that the network refused; a department lead only in the own department."""
     DECLARE = "declare"
     CHANGE_INCIDENT = "change_incident"
     DRAFT = "draft"
@@ -30,6 +32,7 @@ MATRIX: dict[Action, frozenset[str]] = {
     Action.READ: _EVERYBODY,
     Action.READ_ADDRESSES: frozenset({"admin", "commander", "department_lead"}),
     Action.IMPORT_PEOPLE: frozenset({"admin"}),
+    Action.RETRY_NUMBERS: frozenset({"admin", "department_lead"}),
     Action.DECLARE: frozenset({"admin", "commander"}),
     Action.CHANGE_INCIDENT: frozenset({"admin", "commander"}),
     Action.DRAFT: _LEADS,

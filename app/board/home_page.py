@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.api import HouseDep
 from app.access.pages import MaybeVisit
-from app.board import page_chart, page_reads, page_words, service
+from app.board import numbers_page, page_chart, page_reads, page_words, service
 from app.incidents import service as incidents
 from app.web.templating import page
 
@@ -35,6 +35,7 @@ async def home(
         told = [await _with_account(session, entry) for entry in going_on]
         over = await incidents.page(session, status="closed", before=before, limit=PAST_SHOWN + 1)
         known = await page_reads.people_known(session)
+        to_mend = await numbers_page.to_mend(session, visit)
     return page(
         request,
         "home.html",
@@ -43,6 +44,7 @@ async def home(
         over=[dict(entry) for entry in over[:PAST_SHOWN]],
         older=over[PAST_SHOWN - 1]["id"] if len(over) > PAST_SHOWN else None,
         people_known=known,
+        to_mend=to_mend,
         words=page_words,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -255,3 +255,41 @@ _ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
     "opted_out": lambda d, w: f"{w} opted out of texts",
     "opted_in": lambda d, w: f"{w} takes texts again",
 }
+
+
+KINDS = {"mobile": "Mobile", "phone": "Other phone", "email": "Email"}
+
+
+def wrong_with(kind: str, reason: str, channels: Sequence[str]) -> str:
+    """Why an address is not used, for whoever is to mend it."""
+    if reason == "opted_out":
+        return "They texted STOP: only they can undo it, by texting START to our number"
+    if reason == "landline":
+        return "It is a landline: it can be called, not texted"
+    if kind == "email":
+        return "The address does not work"
+    if list(channels) == ["voice"]:
+        return "The network says it cannot be called"
+    return "The network says it is not in service"
+
+
+def ways_left(routes: Mapping[str, str], flagged: Collection[str]) -> list[str]:
+    """What still reaches somebody, from `routes` (channel -> address); `flagged` addresses have something wrong."""
+    found = []
+    if "sms" in routes:
+        found.append("text" if routes["sms"] in flagged else "text to another number")
+    if "email" in routes:
+        found.append("email")
+    if "voice" in routes:
+        found.append("call" if routes["voice"] in flagged else "call to another number")
+    return found
+
+
+def numbers_to_mend(refused: int, opted_out: int) -> str:
+    """`3 numbers to mend, 2 opted out of texts`; '' when there are none."""
+    said = []
+    if refused:
+        said.append("1 number to mend" if refused == 1 else f"{refused:,} numbers to mend")
+    if opted_out:
+        said.append(f"{opted_out:,} opted out of texts")
+    return ", ".join(said)

@@ -10,6 +10,7 @@ from app.board import (
     declare_page,
     home_page,
     live_page,
+    numbers_page,
     people_page,
     record_page,
     write_page,
@@ -18,5 +19,6 @@ from app.board import (
 router = APIRouter()
 for room in (
     home_page, declare_page, write_page, bulletin_page, board_page, live_page, people_page, record_page,
+    numbers_page,
 ):  # fmt: skip
     router.include_router(room.router)

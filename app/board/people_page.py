@@ -107,7 +107,7 @@ async def answer(
     return see(f"/incidents/{key}{here}{query}{'&' if len(query) > 1 else ''}done=answered{end}")
 
 
-def _spaced(number: str) -> str:
+def spaced(number: str) -> str:
     """`+1 470-555-0181`: in groups, because somebody reads it off paper and dials."""
     try:
         return phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
@@ -129,7 +129,7 @@ async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Readin
     full = visit.actor.may(Action.READ_ADDRESSES)
     listed = []
     for entry in found:
-        show = _spaced if full else directory.mask
+        show = spaced if full else directory.mask
         listed.append(dict(entry) | {"numbers": [(number, show(number)) for number in entry["numbers"]]})
     return page(
         request,

@@ -90,7 +90,7 @@ async def recipients(
         WITH each_one AS (
           SELECT d.id, d.response, d.responded_via, d.responded_at, d.next_rung, d.next_step_at, d.next_tell_rung,
                  d.next_tell_at, d.unreachable_reason, d.cancel_reason, d.audience, d.bulletin_id,
-                 p.employee_id, p.name, p.title, p.site, p.active,
+                 p.id AS person_id, p.employee_id, p.name, p.title, p.site, p.active,
                  dep.name AS department, dep.key AS department_key, {STATUS} AS status
           FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
           JOIN incident i ON i.id = d.incident_id
@@ -108,6 +108,8 @@ async def recipients(
           ORDER BY e.id LIMIT :limit
         )
         SELECT c.*, l.channel AS next_channel, t.tell AS next_tell,
+          (SELECT min(x.since) FROM suppression x JOIN contact_point cp ON cp.address = x.address
+           WHERE cp.person_id = c.person_id AND x.channel = 'sms' AND x.reason = 'opted_out') AS opted_out_since,
           (SELECT coalesce(jsonb_agg(jsonb_build_object('tell', e.tell, 'name', tp.name, 'at', e.at)
              ORDER BY e.at, e.id), '[]')
            FROM escalation e JOIN person tp ON tp.id = e.person_id WHERE e.delivery_id = c.id) AS told,

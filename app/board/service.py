@@ -127,6 +127,7 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
         "acknowledged_at": iso(entry["responded_at"]),
         "next_step": then[1] if then else None,
         "next_step_at": iso(then[0]) if then else None,
+        "opted_out_since": iso(entry["opted_out_since"]),
         "told": [{**told, "at": _again(told["at"])} for told in entry["told"]],
         "attempts": [
             {

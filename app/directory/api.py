@@ -16,6 +16,7 @@ from app.web.problems import problem_responses
 router = APIRouter(prefix="/api/v1/people", tags=["people"])
 
 Importer = Annotated[Actor, Depends(allow(Action.IMPORT_PEOPLE))]
+Retrier = Annotated[Actor, Depends(allow(Action.RETRY_NUMBERS))]
 
 
 @router.get("", summary="People", responses=problem_responses())
@@ -26,18 +27,32 @@ async def people(
     site: Annotated[Text | None, Query(description="The site's name")] = None,
     active: Annotated[bool | None, Query(description="Only those who are here (true) or have left (false)")] = None,
     q: Annotated[Text | None, Query(max_length=200, description="In the name, id or title")] = None,
+    flagged: Annotated[
+        bool | None, Query(description="Only those with an address that is invalid, a landline or opted out (true)")
+    ] = None,
     cursor: Annotated[Text | None, Query(max_length=500)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:
     items, next_cursor = await service.list_people(
-        session, department=department, site=site, active=active, q=q, cursor=cursor, limit=limit,
-        only_department=actor.department,
+        session, department=department, site=site, active=active, q=q, flagged=flagged, cursor=cursor,
+        limit=limit, only_department=actor.department,
     )  # fmt: skip
-    if not actor.may(Action.READ_ADDRESSES):
-        for item in items:
-            for point in item["contact_points"]:
-                point["address"] = service.mask(point["address"])
+    for item in items:
+        item["contact_points"] = [_shown(actor, point) for point in item["contact_points"]]
     return {"items": items, "next_cursor": next_cursor}
+
+
+@router.post(
+    "/{person_id}/contact-points/{kind}/retry", summary="Try a number again", responses=problem_responses(404, 409)
+)
+async def retry(person_id: Text, kind: Text, actor: Retrier, session: SessionDep, house: HouseDep) -> dict[str, Any]:
+    """Lifts the flag from an address that the network called invalid or a landline, when the network was wrong.
+    What its holder chose (STOP) only the holder can undo: 409."""
+    return _shown(actor, await service.retry_contact_point(session, house.clock, actor, person_id, kind))
+
+
+def _shown(actor: Actor, point: dict[str, Any]) -> dict[str, Any]:
+    return point if actor.may(Action.READ_ADDRESSES) else {**point, "address": service.mask(point["address"])}
 
 
 @router.post(

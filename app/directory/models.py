@@ -73,7 +73,8 @@ class ContactPoint(SQLModel, table=True):
 class Suppression(SQLModel, table=True):
     """Why an address must not be used on a channel. By address, so that it outlives a re-import of its person.
 
-    `opted_out` is lifted by START; `invalid` and `landline` stay until the number is changed.
+    `opted_out` is lifted by START alone; `invalid` and `landline` stay with the number until the person has another
+    one, or until somebody who may says that the network was wrong.
     """
 
     __tablename__ = "suppression"

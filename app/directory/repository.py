@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.directory.audiences import route_parameters, why_unreachable_sql
+from app.directory.audiences import route_parameters, routes_sql, why_unreachable_sql
 from app.directory.folding import fold, fold_sql
 from app.kernel.db import row, rows, run
 
@@ -23,12 +23,18 @@ _WITH_CONTACT_POINTS = """
 SELECT page.*, (
   SELECT coalesce(jsonb_agg(jsonb_build_object(
       'kind', c.kind, 'address', c.address, 'country', c.country, 'suppressed', (
-        SELECT coalesce(jsonb_agg(DISTINCT s.reason), '[]') FROM suppression s WHERE s.address = c.address)
+        SELECT coalesce(jsonb_agg(DISTINCT s.reason), '[]') FROM suppression s WHERE s.address = c.address),
+      'flags', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('channel', s.channel, 'reason', s.reason, 'since', s.since)
+          ORDER BY s.since, s.channel, s.reason), '[]')
+        FROM suppression s WHERE s.address = c.address)
     ) ORDER BY c.position), '[]')
   FROM contact_point c WHERE c.person_id = page.person_id
 ) AS contact_points
 FROM page ORDER BY page.id
 """
+
+_FLAGGED = "EXISTS (SELECT FROM contact_point c JOIN suppression s ON s.address = c.address WHERE c.person_id = p.id)"
 
 # `!` escapes: it reads the same in every language that this text passes through.
 _LIKE = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
@@ -36,7 +42,7 @@ _LIKE = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
 async def people(
     session: AsyncSession,
-    *, department: str | None, site: str | None, active: bool | None, q: str | None,
+    *, department: str | None, site: str | None, active: bool | None, q: str | None, flagged: bool | None,
     only_department: str | None, after: str | None, limit: int,
 ) -> list[RowMapping]:  # fmt: skip
     """At most `limit` people in the order of the employer's id, from the one after `after`."""
@@ -46,6 +52,7 @@ async def people(
         "only_department": ("d.key = :only_department", only_department and fold(only_department)),
         "site": (f"{fold_sql('p.site')} = {fold_sql('CAST(:site AS text)')}", site),
         "active": ("p.active = :active", active),
+        "flagged": (f"{_FLAGGED} = :flagged", flagged),
         "after": ("p.employee_id > :after", after),
         "q": (
             "(p.name ILIKE :q ESCAPE '!' OR p.employee_id ILIKE :q ESCAPE '!' OR p.title ILIKE :q ESCAPE '!')",
@@ -159,3 +166,78 @@ async def unreachable(
             {**route_parameters(channels, allowed), "department": None if department is None else fold(department)},
         )
     )
+
+
+async def flagged_people(
+    session: AsyncSession,
+    *, department: str | None, after: str | None, limit: int, channels: Sequence[str], allowed: Sequence[str] | None,
+) -> list[RowMapping]:  # fmt: skip
+    return list(
+        await rows(
+            session,
+            f"""
+            WITH page AS MATERIALIZED (
+              SELECT p.id AS person_id, p.employee_id AS id, p.name, p.title, p.site, d.name AS department, d.key
+              FROM person p JOIN department d ON d.id = p.department_id
+              WHERE p.active AND {_FLAGGED} AND (CAST(:department AS text) IS NULL OR d.key = :department)
+                AND (CAST(:after AS text) IS NULL OR (d.key, p.name, p.employee_id) > (
+                  SELECT dx.key, x.name, x.employee_id FROM person x JOIN department dx ON dx.id = x.department_id
+                  WHERE x.employee_id = :after))
+              ORDER BY d.key, p.name, p.employee_id LIMIT :limit
+            ), route AS MATERIALIZED ({routes_sql(among="page")})
+            SELECT page.*, (
+              SELECT jsonb_agg(jsonb_build_object('kind', f.kind, 'address', f.address, 'reason', f.reason,
+                       'channels', f.channels, 'since', f.since) ORDER BY f.position, f.since, f.reason)
+              FROM (SELECT c.kind, c.address, c.position, s.reason, min(s.since) AS since,
+                           jsonb_agg(s.channel ORDER BY s.channel) AS channels
+                    FROM contact_point c JOIN suppression s ON s.address = c.address
+                    WHERE c.person_id = page.person_id GROUP BY c.id, s.reason) f
+            ) AS flagged, (
+              SELECT coalesce(jsonb_object_agg(route.channel, route.address), '{{}}') FROM route
+              WHERE route.person_id = page.person_id
+            ) AS routes
+            FROM page ORDER BY page.key, page.name, page.id
+            """,
+            {
+                **route_parameters(channels, allowed),
+                "department": None if department is None else fold(department), "after": after, "limit": limit,
+            },
+        )
+    )  # fmt: skip
+
+
+async def flagged_counts(session: AsyncSession, department: str | None) -> list[RowMapping]:
+    return list(
+        await rows(
+            session,
+            """SELECT d.name AS department, count(DISTINCT flagged.person_id) AS people,
+                      count(*) FILTER (WHERE flagged.refused) AS to_mend,
+                      count(*) FILTER (WHERE NOT flagged.refused) AS opted_out
+               FROM (SELECT c.person_id, c.id, bool_or(s.reason <> 'opted_out') AS refused
+                     FROM suppression s JOIN contact_point c ON c.address = s.address GROUP BY c.id) flagged
+               JOIN person p ON p.id = flagged.person_id AND p.active JOIN department d ON d.id = p.department_id
+               WHERE CAST(:department AS text) IS NULL OR d.key = :department
+               GROUP BY d.id ORDER BY d.key""",
+            {"department": None if department is None else fold(department)},
+        )
+    )
+
+
+async def contact_point(session: AsyncSession, employee_id: str, kind: str) -> RowMapping | None:
+    return await row(
+        session,
+        """SELECT c.id, c.address, c.kind, p.id AS person_id, d.name AS department
+           FROM contact_point c JOIN person p ON p.id = c.person_id JOIN department d ON d.id = p.department_id
+           WHERE p.employee_id = :person AND c.kind = :kind""",
+        {"person": employee_id, "kind": kind},
+    )
+
+
+async def lift_refusals(session: AsyncSession, address: str) -> list[str]:
+    """Ends what the network said of an address; returns those reasons. What its holder chose stays."""
+    found = await rows(
+        session,
+        "DELETE FROM suppression WHERE address = :address AND reason IN ('invalid', 'landline') RETURNING reason",
+        {"address": address},
+    )
+    return sorted({entry["reason"] for entry in found})

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.matrix import Actor
+from app.access.service import require_department
 from app.directory import merge, repository
 from app.directory.folding import fold
 from app.directory.importing import Issue, Reading, Report, Source
@@ -19,11 +21,11 @@ from app.kernel import audit
 from app.kernel.clock import Clock
 from app.kernel.db import Database
 from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
-from app.web.inputs import clean_text, decode_cursor, encode_cursor
+from app.web.inputs import clean_text, decode_cursor, encode_cursor, iso
 
 __all__ = [
-    "countries", "departments", "get_person", "import_people", "lift", "list_people", "mask", "people_at", "sites",
-    "suppress", "unreachable_people",
+    "countries", "departments", "flagged_counts", "flagged_people", "get_person", "import_people", "lift",
+    "list_people", "mask", "people_at", "retry_contact_point", "sites", "suppress", "unreachable_people",
 ]  # fmt: skip
 
 MOST_MISSING = 20
@@ -135,6 +137,7 @@ def _left_out(issue: Issue, known: set[tuple[str, str]]) -> Issue:
 async def list_people(
     session: AsyncSession,
     *, department: str | None = None, site: str | None = None, active: bool | None = None, q: str | None = None,
+    flagged: bool | None = None,
     cursor: str | None = None, limit: int = 50, only_department: str | None = None,
 ) -> tuple[list[dict[str, Any]], str | None]:  # fmt: skip
     """(people in the order of the employer's id, the next cursor or None).
@@ -142,14 +145,15 @@ async def list_people(
     `q` is looked for in names, ids and titles, as written but in any case. `only_department` is what the asker may
     see at most. Each person: `id` and `manager_id` (the employer's), `name`, `department`, `title`, `site`,
     `language`, `time_zone`, `shift`, `active`, and `contact_points` in the order in which they are tried:
-    `kind`, `address`, `country`, `suppressed` (reasons). Raises Invalid for a cursor that is not ours.
+    `kind`, `address`, `country`, `suppressed` (reasons), `flags` (each `channel`, `reason`, `since` in RFC 3339, the
+    oldest first). `flagged`: only those with such an address, or without. Raises Invalid for a cursor not ours.
     """
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid("The page size is out of range.", [FieldError("limit", f"give a number from 1 to {MAX_PAGE}")])
     for field, value in (("department", department), ("site", site), ("q", q)):
         _check_text(field, value)
     found = await repository.people(
-        session, department=department, site=site, active=active, q=q,
+        session, department=department, site=site, active=active, q=q, flagged=flagged,
         only_department=only_department, after=decode_cursor(cursor), limit=limit + 1,
     )  # fmt: skip
     items = [_person(entry) for entry in found[:limit]]
@@ -168,7 +172,11 @@ async def get_person(
 
 
 def _person(entry: RowMapping) -> dict[str, Any]:
-    return {name: value for name, value in entry.items() if name != "person_id"}
+    person = {name: value for name, value in entry.items() if name != "person_id"}
+    for point in person["contact_points"]:
+        for flag in point["flags"]:
+            flag["since"] = iso(datetime.fromisoformat(flag["since"]))
+    return person
 
 
 def _check_text(field: str, value: str | None) -> None:
@@ -224,3 +232,52 @@ async def unreachable_people(
     `countries` (ISO codes, None for any) are those that may be texted and called.
     """
     return await repository.unreachable(session, channels=channels, allowed=countries, department=department)
+
+
+async def flagged_people(
+    session: AsyncSession,
+    *, department: str | None, channels: Sequence[str], countries: Sequence[str] | None, after: str | None = None,
+    limit: int,
+) -> tuple[list[RowMapping], str | None]:  # fmt: skip
+    """(active people with a flagged address, by department and name; whom to go on after, or None).
+
+    Each: `id`, `name`, `title`, `site`, `department`; `flagged`, a list of `kind`, `address`, `reason`, `channels` and
+    `since` (RFC 3339); `routes`, channel -> address, is what still reaches them over `channels` (`unreachable_people`).
+    """
+    found = await repository.flagged_people(
+        session, department=department, after=after, limit=limit + 1, channels=channels, allowed=countries
+    )
+    return found[:limit], found[limit - 1]["id"] if len(found) > limit else None
+
+
+async def flagged_counts(session: AsyncSession, department: str | None = None) -> list[RowMapping]:
+    """Each department in which somebody active has a flagged address: `department`, `people`, and how many addresses
+    the network refused (`to_mend`) or whose holders opted out (`opted_out`, none of them in both)."""
+    return await repository.flagged_counts(session, department)
+
+
+async def retry_contact_point(
+    session: AsyncSession, clock: Clock, actor: Actor, employee_id: str, kind: str
+) -> dict[str, Any]:
+    """Lifts what the network said of a person's address, because it was wrong: the next message uses it again.
+
+    Returns the contact point as `list_people` gives it. Lifting what is not flagged changes nothing. Raises NotFound,
+    Forbidden for a lead of another department, and Conflict where all there is to lift is the holder's own choice.
+    """
+    point = await repository.contact_point(session, employee_id, kind)
+    if point is None:
+        raise NotFound(f"Nobody has the id {employee_id[:100]} and a contact point {kind[:20]}.")
+    require_department(actor, point["department"])
+    lifted = await repository.lift_refusals(session, point["address"])
+    person = await get_person(session, employee_id)
+    shown: dict[str, Any] = next(entry for entry in person["contact_points"] if entry["kind"] == kind)
+    if lifted:
+        await audit.append(
+            session, stream=audit.SYSTEM, at=clock.now(), actor=actor.label, kind="contact_point.retried",
+            data={"person": point["person_id"], "contact_point": point["id"], "lifted": lifted},
+        )  # fmt: skip
+    elif shown["flags"]:
+        raise Conflict(
+            "They texted STOP, so this number gets no texts. Only they can undo it, by texting START to our number."
+        )
+    return shown

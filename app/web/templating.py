@@ -65,6 +65,13 @@ class Shown:
         """`14:20 UTC`, or `14:20:05 UTC`."""
         return times.clock(_moment(moment), zone=self.zone, now=self.now, seconds=seconds)
 
+    def day(self, moment: datetime | str) -> Markup:
+        """`7 Mar 2026` alone; the time of day stands in its title."""
+        then = _moment(moment)
+        return Markup('<time datetime="{iso}" title="{clock}">{day}</time>').format(
+            iso=iso(then), clock=self.clock(then), day=times.day(then, zone=self.zone)
+        )
+
     def at(self, moment: datetime | str | None) -> Markup:
         """`14:20 UTC, in 6 min`, marked up so that the script can count on."""
         if moment is None:

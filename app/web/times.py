@@ -24,6 +24,12 @@ def clock(moment: datetime, *, zone: ZoneInfo, now: datetime, seconds: bool = Fa
     return f"{day} {text}" if there.year == today.year else f"{day} {there.year} {text}"
 
 
+def day(moment: datetime, *, zone: ZoneInfo) -> str:
+    """`7 Mar 2026`."""
+    there = moment.astimezone(zone)
+    return f"{there.day} {_MONTHS[there.month - 1]} {there.year}"
+
+
 def zone_name(there: datetime) -> str:
     """`CET`; a zone without a name is `UTC+05:30`."""
     name = there.tzname() or ""

@@ -29,6 +29,7 @@ TABLE: dict[tuple[str, str], Action] = {
     ("GET", "/api/v1/playbooks/{slug}"): A.READ,
     ("GET", "/api/v1/people"): A.READ,
     ("POST", "/api/v1/people/imports"): A.IMPORT_PEOPLE,
+    ("POST", "/api/v1/people/{person_id}/contact-points/{kind}/retry"): A.RETRY_NUMBERS,
     ("POST", "/api/v1/incidents"): A.DECLARE,
     ("GET", "/api/v1/incidents"): A.READ,
     ("GET", "/api/v1/incidents/{key}"): A.READ,
@@ -92,6 +93,7 @@ class Scene:
             .replace("{key}", self.key)
             .replace("{number}", "1")
             .replace("{person_id}", "S1")
+            .replace("{kind}", "mobile")
             .replace("{request_id}", str(self.request))
             .replace("{attempt_token}", "a" * 20)
         )

@@ -120,6 +120,11 @@ async def test_an_opt_out_is_noted_once_and_lifted_once(load: Load, db: Database
         assert await service.suppress(session, "Ann@Example.com", "email", "invalid", clock.now()) is True
         points = (await service.get_person(session, "E1"))["contact_points"]
         assert [point["suppressed"] for point in points] == [["landline", "opted_out"], ["invalid"]]
+        since = clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        assert points[0]["flags"] == [
+            {"channel": "sms", "reason": reason, "since": since} for reason in ("landline", "opted_out")
+        ]
+        assert points[1]["flags"] == [{"channel": "email", "reason": "invalid", "since": since}]
 
         assert await service.lift(session, *stop) is True
         assert await service.lift(session, *stop) is False

@@ -110,8 +110,8 @@ async def test_people_are_stored_as_the_file_says(
         "shift": None,
         "active": True,
         "contact_points": [
-            {"kind": "mobile", "address": "+17085550154", "country": "US", "suppressed": []},
-            {"kind": "email", "address": "e00001@example.com", "country": None, "suppressed": []},
+            {"kind": "mobile", "address": "+17085550154", "country": "US", "suppressed": [], "flags": []},
+            {"kind": "email", "address": "e00001@example.com", "country": None, "suppressed": [], "flags": []},
         ],
     }
     assert (await look("E00009"))["manager_id"] == "E00007"

@@ -13,7 +13,8 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from app.access import service as access
 from app.access.pages import COOKIE
-from app.kernel.db import row
+from app.directory import service as directory
+from app.kernel.db import row, rows
 from tests.stack import Stack, stack
 
 # One browser for all, so one loop; each test has pages, cookies and an installation of its own.
@@ -181,12 +182,17 @@ async def test_nothing_is_cut_off_or_too_small_to_press(quiet: Stack, browser: B
     )  # fmt: skip
     async with muster.house.db.begin() as session:
         found = await row(session, "SELECT min(id) AS id FROM delivery")
+        people = await rows(session, "SELECT address FROM contact_point WHERE kind = 'mobile' ORDER BY id LIMIT 9")
+        for place, point in enumerate(people):
+            reason = ("invalid", "landline", "opted_out")[place % 3]
+            await directory.suppress(session, point["address"], "sms", reason, muster.house.clock.now())
     assert found
     staff = f"/a/{muster.house.signer.link_token(found['id'])}"
     at = f"/incidents/{key}"
     for size, paths in (
         (PHONE, ("/", "/declare", "/declare/payment-outage", at, f"{at}/bulletins/new", f"{at}/bulletins/{number}",
-                 f"{at}/bulletins/{draft}", f"{at}/people", f"{at}/timeline", f"{at}/reports", staff)),
+                 f"{at}/bulletins/{draft}", f"{at}/people", f"{at}/timeline", f"{at}/reports", "/people/numbers",
+                 staff)),
         (SMALLEST, (staff,)),
         ((1280, 800), (at, f"{at}/call-sheet", f"{at}/bulletins/{draft}")),
     ):  # fmt: skip

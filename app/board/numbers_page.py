@@ -1,0 +1,117 @@
+"""Numbers to mend: who has a number that the network refused or that texted STOP, and what can be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.api import HouseDep
+from app.access.matrix import Action
+from app.access.pages import Posted, Reading, Visit, posting
+from app.board import page_words
+from app.board.people_page import spaced
+from app.directory import service as directory
+from app.directory.folding import fold
+from app.kernel.errors import MusterError
+from app.kernel.house import House
+from app.web.inputs import Text
+from app.web.templating import page, see
+
+router = APIRouter()
+
+Retrying = Annotated[Posted, Depends(posting(Action.RETRY_NUMBERS))]
+
+LIST = 200
+"""People on one page; beyond that, a link leads on."""
+
+
+@router.get("/people/numbers")
+async def numbers(
+    request: Request, house: HouseDep, visit: Reading,
+    department: Annotated[Text, Query(max_length=200)] = "",
+    after: Annotated[Text | None, Query(max_length=200)] = None,
+    done: Annotated[Text, Query(max_length=20)] = "",
+) -> HTMLResponse:  # fmt: skip
+    message = "The flag is lifted. The next message uses this number again." if done == "retried" else ""
+    return await _page(request, house, visit, department=department, after=after, message=message)
+
+
+@router.post("/people/numbers/retry")
+async def retry(request: Request, house: HouseDep, posted: Retrying) -> Response:
+    """The network was wrong: the number is used again. The form names `person` and `kind` of contact point."""
+    form = posted.form
+    try:
+        async with house.db.begin() as session:
+            await directory.retry_contact_point(
+                session, house.clock, posted.actor, form.text("person"), form.text("kind")
+            )
+    except MusterError as error:
+        if error.status != 409:
+            raise
+        return await _page(request, house, posted.visit, department="", after=None, refusal=error)
+    return see("/people/numbers?done=retried")
+
+
+async def _page(
+    request: Request, house: House, visit: Visit,
+    *, department: str, after: str | None, message: str = "", refusal: MusterError | None = None,
+) -> HTMLResponse:  # fmt: skip
+    chosen = visit.actor.department or department or None
+    async with house.db.begin() as session:
+        counts = await directory.flagged_counts(session, visit.actor.department)
+        found, more = await directory.flagged_people(
+            session, department=chosen, after=after, limit=LIST, channels=house.channels, countries=house.countries
+        )
+    here = [entry for entry in counts if chosen is None or fold(entry["department"]) == fold(chosen)]
+    people = [_shown(entry, visit) for entry in found]
+    return page(
+        request,
+        "numbers.html",
+        status=refusal.status if refusal else 200,
+        visit=visit,
+        groups=[(name, list(members)) for name, members in groupby(people, key=lambda entry: entry["department"])],
+        to_mend=sum(entry["to_mend"] for entry in here),
+        opted_out=sum(entry["opted_out"] for entry in here),
+        department=chosen,
+        departments=[] if visit.actor.department else [entry["department"] for entry in counts],
+        more=more,
+        message=message,
+        refusal=refusal,
+    )
+
+
+def _shown(entry: RowMapping, visit: Visit) -> dict[str, Any]:
+    """One person as the page shows them; addresses as the visitor may see them."""
+    show = spaced if visit.may("read_addresses") else directory.mask
+    mine: Sequence[Mapping[str, Any]] = entry["flagged"]
+    flagged = [
+        {
+            "kind": page_words.KINDS[flag["kind"]],
+            "shown": show(flag["address"]),
+            "wrong": page_words.wrong_with(flag["kind"], flag["reason"], flag["channels"]),
+            "since": flag["since"],
+            # Once for each number, whatever the network said of it.
+            "retry": flag["kind"] if _first_refusal(mine, flag) else None,
+        }
+        for flag in mine
+    ]
+    left = page_words.ways_left(entry["routes"], {flag["address"] for flag in mine})
+    return {**entry, "flagged": flagged, "left": left}
+
+
+def _first_refusal(flags: Sequence[Mapping[str, Any]], flag: Mapping[str, Any]) -> bool:
+    return flag is next((f for f in flags if f["kind"] == flag["kind"] and f["reason"] != "opted_out"), None)
+
+
+async def to_mend(session: AsyncSession, visit: Visit) -> str:
+    """`3 numbers to mend` of those that the visitor may mend or see to; '' when there are none."""
+    counts = await directory.flagged_counts(session, visit.actor.department)
+    return page_words.numbers_to_mend(
+        sum(entry["to_mend"] for entry in counts), sum(entry["opted_out"] for entry in counts)
+    )
