@@ -92,7 +92,7 @@ def _shown(entry: RowMapping, visit: Visit) -> dict[str, Any]:
     mine: Sequence[Mapping[str, Any]] = entry["flagged"]
     flagged = [
         {
-            "kind": page_words.KINDS[flag["kind"]],
+            "kind": page_words.CONTACT_KINDS[flag["kind"]],
             "shown": show(flag["address"]),
             "wrong": page_words.wrong_with(flag["kind"], flag["reason"], flag["channels"]),
             "since": flag["since"],

@@ -257,7 +257,7 @@ _ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
 }
 
 
-KINDS = {"mobile": "Mobile", "phone": "Other phone", "email": "Email"}
+CONTACT_KINDS = {"mobile": "Mobile", "phone": "Other phone", "email": "Email"}
 
 
 def wrong_with(kind: str, reason: str, channels: Sequence[str]) -> str:
