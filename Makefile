@@ -14,7 +14,7 @@ SETUP = found=; for python in python3 python3.13 python3.12 python3.11; do \
 	then run make again." >&2; exit 1; fi; \
 	"$$found" -I requirements/install.py
 
-.PHONY: help install demo up test fuzz schema lint types bench screenshots lock clean
+.PHONY: help install demo up test fuzz faults soak schema lint types bench screenshots lock clean
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,14 @@ test: ## Set up, then run every test; PYTEST_ARGS="tests/kernel -x" narrows it
 fuzz: ## Try made-up input for some minutes, new every time; FUZZ_EXAMPLES=2000 makes that many for each test
 	@$(SETUP) dev
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(PYTEST) -n 3 --dist worksteal -m "fuzz or hypothesis" $(PYTEST_ARGS)
+
+faults: ## Break workers, carrier, database and disk at every point (docs/guarantees.md), for some ten minutes
+	@$(SETUP) dev
+	@$(PYTEST) -n 2 --dist loadfile -rP -m "faults or not faults" tests/faults $(PYTEST_ARGS)
+
+soak: ## Break everything at random; MINUTES=20 SEED=1 say for how long, and which schedule of it
+	@$(SETUP) dev
+	@$(BIN)/python -m tests.soak --minutes $${MINUTES:-5} --seed $${SEED:-1}
 
 schema: ## Write docs/playbook.schema.json anew, after a change to what a playbook may hold
 	@$(SETUP) dev

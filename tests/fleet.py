@@ -5,7 +5,6 @@ Workers reach the carrier through a relay, where messages can be stopped at a po
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import shutil
@@ -140,6 +139,10 @@ class Fleet(Installation):
         self.launch("carrier", "simulator")
         self.launch("web", "web")
         self.until(self.answers, seconds=START_WITHIN)
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        """Calls the API as an admin from here on."""
         if "Authorization" not in self.api.headers:
             self.api.headers["Authorization"] = f"Bearer {_token(self.url)}"
 
@@ -180,6 +183,15 @@ class Fleet(Installation):
                 process.wait()
         self.running = {}
         self.relay.close()
+
+    def throw_away(self) -> None:
+        """After `stop`: the database, the folder, and what the log says."""
+        self.api.close()
+        self.carrier.close()
+        log_guard.GUARD.see(self.log.read_text(errors="replace"))
+        self.server.start()
+        self.server.discard()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     # The database
 
@@ -230,7 +242,7 @@ class Fleet(Installation):
         return Told(incident["key"], f"{path}/{number}", people)
 
     def send(self, told: Told) -> Told:
-        self.call("POST", f"{told.path}/send", json={})
+        self.call("POST", f"{told.path}/send", json={"confirm": True})
         return told
 
     def tell(self, people: Sequence[Someone], *, severity: str = "SEV1") -> Told:
@@ -326,11 +338,5 @@ def fleet(*workers: str, **settings: str) -> Iterator[Fleet]:
             made.until(lambda name=name: bool(made.name_of(name)), seconds=START_WITHIN)  # type: ignore[misc]
         yield made
     finally:
-        made.api.close()
-        made.carrier.close()
-        with contextlib.suppress(psycopg.Error):
-            made.stop()
-        log_guard.GUARD.see(made.log.read_text(errors="replace"))
-        made.server.start()
-        made.server.discard()
-        shutil.rmtree(folder, ignore_errors=True)
+        made.stop()
+        made.throw_away()

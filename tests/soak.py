@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -169,11 +170,11 @@ class Soak:
         if event.name in self.down:
             return
         self.down.add(event.name)
-        with contextlib.suppress(ProcessLookupError):
-            self.fleet.pause(event.name)
-            self.did["pauses"] += 1
-            time.sleep(event.seconds)
-            self.fleet.wake(event.name)
+        process = self.fleet.running[event.name]
+        process.send_signal(signal.SIGSTOP)
+        self.did["pauses"] += 1
+        time.sleep(event.seconds)
+        process.send_signal(signal.SIGCONT)
         self.down.discard(event.name)
 
     def database(self, event: Event) -> None:
@@ -224,12 +225,14 @@ class Soak:
                         told += 30
                         print(self.line(), flush=True)
                 running.append(beside.submit(actions[event.kind], event))
-            for one in running:
-                one.result()
+        failed = [error for one in running if (error := one.exception())]
         self.heal()
         print(f"{self.line()}; everything is mended, and must settle", flush=True)
         left = self.settle()
-        return self.judge(left)
+        code = self.judge(left)
+        if failed:
+            raise failed[0]  # the soak's own fault: what it found is told, but it did less than it should
+        return code
 
     def heal(self) -> None:
         self.fleet.relay.let_go()

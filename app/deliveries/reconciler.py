@@ -2,7 +2,8 @@
 
 To prove that a message is absent: its unknown call settled long enough; the list of messages to its address is read
 and shows no message with its link; and a message that was accepted after the unknown call is in the provider's list,
-which proves that the list has caught up. A message whose text was redacted proves nothing.
+which proves that the list has caught up; the list is read before and after that. A message whose text was redacted
+proves nothing.
 
 Where the list shows no text (phone calls), an entry that belongs to no attempt of ours and began in the unknown call's
 time is taken for it, when it is the only one and no other attempt on that number is open; any entry that nobody claims
@@ -91,15 +92,12 @@ class Reconciler:
         provider = self.providers.by_channel.get(entry["channel"])
         if isinstance(provider, Records):
             try:
-                # The control first: a list read after it is at least as fresh.
-                control = await self._control(provider, entry)
-                listed = list(await provider.sent_to(entry["address"]))
+                settled = await self._look(provider, entry)
             except ProviderDown as error:
                 log.warning("the provider's list cannot be read (%s); unknown sends wait", error)
                 self._last_unreadable = time.monotonic()
                 return 0
-            verdict = await self._judge(entry, listed, control=control, texts=provider.capabilities.shows_text)
-            if verdict:
+            if settled:
                 return 1
         now = self.house.clock.now()
         # Without records nothing can ever be proven about this channel: waiting longer helps nobody.
@@ -115,7 +113,20 @@ class Reconciler:
             await service.give_up_on(session, [entry["id"]], now=now)
         return 1
 
-    async def _judge(self, entry: dict[str, Any], listed: list[Listed], *, control: bool, texts: bool) -> bool:
+    async def _look(self, provider: Records, entry: dict[str, Any]) -> bool:
+        """Whether the list settled it. Raises ProviderDown.
+
+        It is read before and after the control: a list that was fresh a moment ago may be served stale, and one that
+        was stale may have caught up, so a message counts as absent only when both lack it.
+        """
+        texts = provider.capabilities.shows_text
+        if await self._judge(entry, await provider.sent_to(entry["address"]), control=False, texts=texts):
+            return True
+        if not await self._control(provider, entry):
+            return False
+        return await self._judge(entry, await provider.sent_to(entry["address"]), control=True, texts=texts)
+
+    async def _judge(self, entry: dict[str, Any], listed: Sequence[Listed], *, control: bool, texts: bool) -> bool:
         async with self.house.db.begin() as session:
             known = {
                 found["sid"]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.installation import Installation, installation, shown, told
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SETTLED_WITHIN = 60.0
 
