@@ -39,6 +39,8 @@ A_SITE = 150
 HEALING_SECONDS = 60.0
 SETTLE_WITHIN = 300.0
 MOST_OPEN = 8
+COMMANDS = {"web": "web", "carrier": "simulator"}
+"""What each process runs; the others are workers."""
 FATES = (
     "0004", "0009", "2001", "2003", "2005", "2007", "2008", "2036", "3001", "3002", "3003", "3004", "3005", "3006",
     "4001", "4002", "4004", "4005", "4007", "4008", "4009",
@@ -163,8 +165,15 @@ class Soak:
         self.fleet.kill(event.name)
         self.did["crashes"] += 1
         time.sleep(event.seconds)
-        self.fleet.launch(event.name, {"web": "web", "carrier": "simulator"}.get(event.name, "worker"))
+        self.fleet.launch(event.name, COMMANDS.get(event.name, "worker"))
         self.down.discard(event.name)
+
+    def supervise(self) -> None:
+        """Starts again what has ended by itself, as systemd would: a start that finds no database says so and ends."""
+        for name, process in list(self.fleet.running.items()):
+            if process.poll() is not None and name not in self.down:
+                self.fleet.launch(name, COMMANDS.get(name, "worker"))
+                self.did["starts again"] += 1
 
     def pause(self, event: Event) -> None:
         if event.name in self.down:
@@ -221,6 +230,7 @@ class Soak:
             for event in plan:
                 while (left := event.at - (time.monotonic() - self.began)) > 0:
                     time.sleep(min(left, 1.0))
+                    self.supervise()
                     if time.monotonic() - self.began > told:
                         told += 30
                         print(self.line(), flush=True)
@@ -237,6 +247,7 @@ class Soak:
     def heal(self) -> None:
         self.fleet.relay.let_go()
         off: dict[str, Any] = {"http": None, "receipts": None, "list": None, "smtp": None, "latency_ms": None}
+        self.supervise()
         self.fleet.until(self.fleet.answers, seconds=120)
         self.fleet.faults(**off, lag_seconds=None)
         # What the board still calls unknown is settled by the carrier's list, which needs somebody told later.
@@ -252,6 +263,7 @@ class Soak:
                     print(f"still on their way: {left or 'none'}")
                     return sum(left.values())
             time.sleep(1)
+            self.supervise()
 
     def line(self) -> str:
         states: dict[str, int] = {}
