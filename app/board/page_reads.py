@@ -12,7 +12,7 @@ from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
 from app.directory.audiences import AudienceSpec, members_sql, route_parameters, routes_sql
 from app.directory.folding import fold
 from app.kernel.db import row, rows
-from app.replies.help_requests import HELP_TOLD
+from app.replies.help_requests import HELP_TOLD, HELP_TOLD_LATER
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ async def open_help(
         f"""
         SELECT h.id, h.opened_at, h.taken_at, h.taken_by AS taken_by_id, a.name AS taken_by, p.employee_id, p.name,
                p.title, p.site, dep.name AS department, count(*) OVER () AS in_all, h.climb_at,
-               {HELP_TOLD} AS told
+               {HELP_TOLD} AS told, {HELP_TOLD_LATER} AS told_later
         FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
         LEFT JOIN account a ON a.id = h.taken_by
         WHERE h.incident_id = :incident AND h.closed_at IS NULL

@@ -169,7 +169,7 @@ async def change(
         raise Conflict(f"{key} cannot move from {incident['status']} to {after}.")
     if after == CLOSED and incident["open_help"] and not accept_open_help:
         raise Conflict(
-            f"{incident['open_help']} people still need help. Close their requests first, or say so explicitly with "
+            f"{_still_need(incident['open_help'])} help. Close what they asked for first, or say so explicitly with "
             '"accept_open_help": true.',
             open_help_requests=incident["open_help"],
         )
@@ -202,6 +202,10 @@ async def change(
         resolved_at=resolved_at,
     )  # fmt: skip
     return show(await get(session, key))
+
+
+def _still_need(people: int) -> str:
+    return "1 person still needs" if people == 1 else f"{people} people still need"
 
 
 async def adopt_facts(session: AsyncSession, incident_id: int, facts: Mapping[str, Any]) -> None:

@@ -62,6 +62,12 @@ class NotFound(MusterError):
     title = "Not found"
 
 
+class MethodNotAllowed(MusterError):
+    status = 405
+    kind = "method-not-allowed"
+    title = "This address does not take that method"
+
+
 class Conflict(MusterError):
     status = 409
     kind = "conflict"
@@ -99,5 +105,6 @@ class Unavailable(MusterError):
 
 
 ALL_ERRORS: tuple[type[MusterError], ...] = (
-    BadRequest, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, UnsupportedMedia, Invalid, NotYet, Unavailable,
+    BadRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, Conflict, TooLarge, UnsupportedMedia, Invalid,
+    NotYet, Unavailable,
 )  # fmt: skip

@@ -28,10 +28,10 @@ async def lock_people(session: AsyncSession, person_ids: Sequence[int]) -> None:
 
 
 async def due_times(session: AsyncSession, person_ids: Sequence[int], *, since: datetime) -> Sequence[RowMapping]:
-    """(person_id, due_at): when these people's notices went out, or will."""
+    """(person_id, kind, due_at): when these people's notices went out, or will."""
     return await rows(
         session,
-        "SELECT person_id, due_at FROM notice WHERE person_id = ANY(:people) AND due_at > :since",
+        "SELECT person_id, kind, due_at FROM notice WHERE person_id = ANY(:people) AND due_at > :since",
         {"people": list(person_ids), "since": since},
     )
 

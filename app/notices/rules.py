@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-NOTICES_AN_HOUR = 6
-"""At most so many notices reach one person within an hour, whatever goes wrong. The others wait and go out together."""
+SPACING = tuple(timedelta(minutes=minutes) for minutes in (0, 0, 0, 1, 4, 10, 15, 20))
+"""How long after the one before it each notice of an hour goes out: the first three at once, then ever further apart.
+What comes meanwhile goes out with the one that waits, so nothing waits for longer than twenty minutes."""
+
+NOTICES_AN_HOUR = len(SPACING)
+"""At most so many notices of one kind reach one person within an hour, whatever goes wrong."""
 
 WINDOW = timedelta(hours=1)
 
@@ -15,10 +19,12 @@ MOST_CHARACTERS = 400
 
 
 def due_at(now: datetime, earlier: Sequence[datetime]) -> datetime:
-    """When the next notice to a person may go out; `earlier` are the due times of those before it, in any order."""
+    """When the next notice to a person may go out; `earlier` are the due times of its kind before it, in any order."""
     lately = sorted(moment for moment in earlier if moment > now - WINDOW)
-    if len(lately) < NOTICES_AN_HOUR:
+    if not lately:
         return now
+    if len(lately) < NOTICES_AN_HOUR:
+        return max(now, lately[-1] + SPACING[len(lately)])
     return max(now, lately[-NOTICES_AN_HOUR] + WINDOW)
 
 

@@ -37,12 +37,12 @@ async def make(
     `wanted(person_id, moment)` says when something that is free to go at a moment may reach that person.
     """
     people = {telling.person_id for telling in tellings}
-    earlier: defaultdict[int, list[datetime]] = defaultdict(list)
+    earlier: defaultdict[tuple[int, str], list[datetime]] = defaultdict(list)
     for entry in await repository.due_times(session, list(people), since=now - rules.WINDOW):
-        earlier[entry["person_id"]].append(entry["due_at"])
+        earlier[entry["person_id"], entry["kind"]].append(entry["due_at"])
     made = []
     for telling in tellings:
-        known = earlier[telling.person_id]
+        known = earlier[telling.person_id, telling.kind]
         due = wanted(telling.person_id, rules.due_at(wanted(telling.person_id, at), known))
         known.append(due)
         made.append(asdict(telling) | {"due_at": due})

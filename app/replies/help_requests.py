@@ -29,6 +29,7 @@ AT_A_TIME = 100
 
 
 HELP_TOLD = repository.HELP_TOLD
+HELP_TOLD_LATER = repository.HELP_TOLD_LATER
 notice = repository.notice
 asked = repository.help_asked
 
@@ -102,6 +103,7 @@ def show(entry: RowMapping) -> dict[str, Any]:
         "bulletin": entry["bulletin"],
         "opened_at": iso(entry["opened_at"]),
         "told": entry["told"],
+        "told_later": entry["told_later"],
         "climbs_at": iso(entry["climb_at"]) if state == "open" else None,
         "owner": entry["taken_by"],
         "taken_at": iso(entry["taken_at"]),

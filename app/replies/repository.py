@@ -8,16 +8,29 @@ from datetime import datetime
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.deliveries.states import NOT_DELIVERED, State
 from app.kernel.db import row, rows, run
 
 _NUMBER = """(SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
   ORDER BY c.position LIMIT 1) AS number"""
 """Where somebody may be called: the first number of person `p`."""
 
-HELP_TOLD = """(SELECT coalesce(jsonb_agg(DISTINCT tp.name), '[]')
-  FROM notice n JOIN person tp ON tp.id = n.person_id
-  WHERE n.kind = 'help' AND n.abouts @> jsonb_build_array(h.id))"""
-"""The names of those who were told of help request `h`."""
+_CAME_TO_NOTHING = ", ".join(f"'{state}'" for state in sorted({*NOT_DELIVERED, State.ABSENT, State.CANCELLED}))
+
+_HELP_NOTICES = f"""FROM notice n JOIN person tp ON tp.id = n.person_id JOIN delivery nd ON nd.notice_id = n.id
+  JOIN LATERAL (
+    SELECT bool_or(na.state = 'queued' AND na.not_before > nd.created_at) AS waits,
+           bool_or(na.state NOT IN ({_CAME_TO_NOTHING})
+             AND NOT (na.state = 'queued' AND na.not_before > nd.created_at)) AS goes
+    FROM attempt na WHERE na.delivery_id = nd.id) how ON true
+  WHERE n.kind = 'help' AND n.abouts @> jsonb_build_array(h.id)"""
+
+HELP_TOLD = f"(SELECT coalesce(jsonb_agg(DISTINCT tp.name), '[]') {_HELP_NOTICES} AND how.goes)"
+"""The names of those who were told of help request `h`, or are being told now."""
+
+HELP_TOLD_LATER = f"""(SELECT coalesce(jsonb_agg(DISTINCT tp.name), '[]') {_HELP_NOTICES}
+  AND how.waits AND NOT how.goes)"""
+"""The names of those whose notice of it waits, because they were told of many things lately."""
 
 
 async def add_inbound(
@@ -296,7 +309,7 @@ async def help_requests(
         SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, h.taken_by AS taken_by_id,
                ca.name AS closed_by, h.person_id AS person_key, p.employee_id AS person_id, p.name, p.site, p.title,
                dep.name AS department, b.number AS bulletin, h.climb_at,
-               {HELP_TOLD} AS told
+               {HELP_TOLD} AS told, {HELP_TOLD_LATER} AS told_later
         FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
         JOIN delivery d ON d.id = h.delivery_id JOIN bulletin b ON b.id = d.bulletin_id
         LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by

@@ -251,6 +251,8 @@ async def _bare(
         return await _record(session, house, next(iter(had.values())), meant.response, inbound)
     since = house.clock.now() - timedelta(days=LATE_DAYS)
     closed = list(await repository.latest_closed(session, person_id, since=since))
+    if len(closed) > 1:  # the one that was answered is the one that is changed
+        closed = [question for question in closed if question["response"]] or closed
     if len(closed) == 1 and not had:
         return await _record(session, house, closed[0], meant.response, inbound)
     await _report(session, house, inbound, inbound_id, people, maybe_help=meant.response == "need_help")

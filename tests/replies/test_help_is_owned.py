@@ -9,7 +9,7 @@ from typing import Any
 import pytest_asyncio
 
 from app.kernel.db import run
-from app.notices.rules import NOTICES_AN_HOUR
+from app.notices.rules import SPACING
 from tests.journeys.crew import Crew, Desk, Person, a_person
 
 LINK = re.compile(r"/a/[A-Za-z0-9_-]+")
@@ -180,7 +180,8 @@ async def test_a_lead_whose_number_fails_is_mailed(the_desk: Desk, at_the_desk: 
 
 async def test_however_many_ask_a_lead_gets_few_texts_and_every_name(the_desk: Desk, at_the_desk: Crew) -> None:
     lead = await a_lead(the_desk, at_the_desk)
-    many = [a_person(name=f"Asker {n}") for n in range(NOTICES_AN_HOUR + 12)]
+    many = [a_person(name=f"Asker {n}") for n in range(20)]
+    at_once = sum(not wait for wait in SPACING)
     before = await counted(the_desk)
     key = await at_the_desk.told(*many)
     await the_desk.hand_over()
@@ -188,19 +189,23 @@ async def test_however_many_ask_a_lead_gets_few_texts_and_every_name(the_desk: D
     for person in many:
         await the_desk.text(person.mobile, "2")
         await the_desk.hand_over()
-    assert len(await bodies(the_desk, lead)) == NOTICES_AN_HOUR
+    assert len(await bodies(the_desk, lead)) == at_once == 3
     now = await counted(the_desk)
-    assert {name: now[name] - before[name] for name in now} == {"made": NOTICES_AN_HOUR + 1, "joined": 11, "held": 1}
-    the_desk.clock.advance(seconds=3600)
+    assert {name: now[name] - before[name] for name in now} == {"made": 4, "joined": 16, "held": 1}
+    asked = (await the_desk.call("GET", f"/incidents/{key}/help-requests?limit=200"))["items"]
+    # What waits for its turn is not called told.
+    assert [bool(entry["told"]) for entry in asked] == [n < at_once for n in range(20)]
+    assert all(bool(entry["told_later"]) is not bool(entry["told"]) for entry in asked)
+    the_desk.clock.advance(seconds=SPACING[at_once].total_seconds())
     await the_desk.hand_over()
     texts = await bodies(the_desk, lead)
-    assert len(texts) == NOTICES_AN_HOUR + 1
-    assert texts[-1].startswith("12 messages: Asker 6 (")
+    assert len(texts) == at_once + 1
+    assert texts[-1].startswith("17 messages: Asker 3 (")
     (link,) = LINK.findall(texts[-1])
     page = (await the_desk.api.get(link)).text
-    assert all(f"Asker {n}" in page for n in range(NOTICES_AN_HOUR, len(many)))
+    assert all(f"Asker {n}" in page for n in range(at_once, len(many)))
     told = (await the_desk.call("GET", f"/incidents/{key}/help-requests?limit=200"))["items"]
-    assert all(entry["told"] for entry in told)
+    assert all(entry["told"] and not entry["told_later"] for entry in told)
 
 
 async def test_in_a_drill_a_notice_begins_and_ends_with_drill(the_desk: Desk, at_the_desk: Crew) -> None:
