@@ -128,6 +128,9 @@ class Reconciler:
 
     async def _judge(self, entry: dict[str, Any], listed: Sequence[Listed], *, control: bool, texts: bool) -> bool:
         async with self.house.db.begin() as session:
+            # Judged by another worker meanwhile, it may have been tried again, and what the list shows is that try's.
+            if not await repository.still_unknown(session, entry["id"]):
+                return True
             known = {
                 found["sid"]
                 for found in await rows(

@@ -361,6 +361,13 @@ async def lock_attempts(session: AsyncSession, attempt_ids: Sequence[int]) -> Se
     )
 
 
+async def still_unknown(session: AsyncSession, attempt_id: int) -> bool:
+    """Whether nobody has settled it meanwhile; nobody else can until the transaction ends."""
+    return bool(
+        await run(session, "SELECT 1 FROM attempt WHERE id = :id AND state = 'unknown' FOR UPDATE", {"id": attempt_id})
+    )
+
+
 async def try_again(session: AsyncSession, attempt_id: int, *, not_before: datetime, now: datetime) -> None:
     """A new attempt, with a new token, on the same step and address."""
     await run(

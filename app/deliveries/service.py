@@ -6,9 +6,10 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.channels.port import Listed, Outgoing
+from app.channels.port import Kind, Listed, Outgoing
 from app.deliveries import repository, responses, retry
 from app.deliveries.callbacks import record_all, shown
 from app.deliveries.failures import after_failure
@@ -25,18 +26,40 @@ tell_boards = repository.tell_boards
 
 async def record_results(house: House, results: Sequence[Result]) -> None:
     """Writes hand-over results back, and what follows from the definite failures among them."""
-    now = house.clock.now()
-    async with house.db.begin() as session:
-        ask_at = now + timedelta(seconds=house.settle_seconds)
-        changed = await repository.write_back(session, results, now=now, ask_at=ask_at)
-        for entry in changed:
-            if State(entry["state"]) in NOT_DELIVERED:
-                await after_failure(session, house, entry["id"], retry.treatment(entry["error_code"]), now)
-        written = {entry["id"] for entry in changed}
+    try:
+        async with house.db.begin() as session:
+            await _record(session, house, results)
+    except IntegrityError:
+        # One that the database refuses must not cost the others, nor be tried for ever.
         for result in results:
-            if result.kind in ("fenced", "later") and result.attempt_id not in written:
-                await _nothing_went_out(session, result, now=now)
-        await tell_boards(session, [entry["id"] for entry in changed])
+            await _record_alone(house, result)
+
+
+async def _record_alone(house: House, result: Result) -> None:
+    try:
+        async with house.db.begin() as session:
+            await _record(session, house, [result])
+    except IntegrityError:
+        log.error("attempt %s: the provider answered with the id of another message", result.attempt_id)
+        reason = "the provider answered with the id of another message"
+        async with house.db.begin() as session:
+            # In one transaction: while it is unknown it could be taken for absent and sent again.
+            await _record(session, house, [Result(result.attempt_id, result.fence, Kind.UNKNOWN.value, reason=reason)])
+            await give_up_on(session, [result.attempt_id], now=house.clock.now())
+
+
+async def _record(session: AsyncSession, house: House, results: Sequence[Result]) -> None:
+    now = house.clock.now()
+    ask_at = now + timedelta(seconds=house.settle_seconds)
+    changed = await repository.write_back(session, results, now=now, ask_at=ask_at)
+    for entry in changed:
+        if State(entry["state"]) in NOT_DELIVERED:
+            await after_failure(session, house, entry["id"], retry.treatment(entry["error_code"]), now)
+    written = {entry["id"] for entry in changed}
+    for result in results:
+        if result.kind in ("fenced", "later") and result.attempt_id not in written:
+            await _nothing_went_out(session, result, now=now)
+    await tell_boards(session, [entry["id"] for entry in changed])
 
 
 async def _nothing_went_out(session: AsyncSession, result: Result, *, now: datetime) -> None:

@@ -61,6 +61,8 @@ class Tempo:
             self.chunk = min(self._whole, self.chunk + 1)
             self.wait = self.wait / 2 if self.wait > WAIT_SECONDS[0] else 0.0
         if all(outcome.down for outcome in chunk):
+            if self.resting:
+                return  # it was under way when the rest began, and tells nothing new
             self._rests_until = self.now() + self._rest
             log.warning("%s: the provider cannot be reached; trying again in %.0f s", self.channel, self._rest)
             self._rest = min(REST_SECONDS[1], self._rest * 2)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.kernel.errors import ALL_ERRORS, BadRequest, FieldError, Invalid, MusterError, Unavailable, UnsupportedMedia
 
@@ -183,6 +184,10 @@ def install(app: FastAPI) -> None:
             response.headers["Allow"] = allowed
         return response
 
+    async def on_hanging_up(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=400)  # nobody is left to read it, and it is no fault of ours
+
+    app.add_exception_handler(ClientDisconnect, on_hanging_up)
     app.add_exception_handler(MusterError, on_error)
     app.add_exception_handler(DBAPIError, on_error)
     app.add_exception_handler(PoolTimeout, on_error)

@@ -70,6 +70,17 @@ def test_a_channel_rests_while_its_provider_is_down_and_longer_each_time() -> No
     assert not tempo.resting
 
 
+def test_what_fails_together_is_one_rest_and_not_many() -> None:
+    """Eight chunks were under way when the provider went: that is no reason to rest for a quarter of a minute."""
+    watch = Watch()
+    tempo = Tempo("sms", watch)
+    for _ in range(8):
+        learned(tempo, DOWN)
+        watch.at += 0.1
+    watch.at += REST_SECONDS[0] - 0.7
+    assert not tempo.resting
+
+
 async def _by_state(desk: Desk, key: str, channel: str = "sms") -> dict[str, int]:
     return dict((await desk.board(key))["by_channel"].get(channel, {}))
 

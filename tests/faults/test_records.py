@@ -1,0 +1,101 @@
+"""What a provider's records prove, and what they do not: each of these was found by a soak."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from app.channels.port import Kind, Listed, Outgoing
+from app.channels.twilio import TwilioSms
+from app.deliveries import service
+from app.deliveries.repository import Result
+from app.kernel.db import run
+from tests.journeys.crew import Crew, Desk, a_person, desk, faults, tried
+
+
+@pytest.fixture
+async def muster(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with desk(database_url, tmp_path) as running:
+        yield running
+
+
+async def an_unknown(muster: Desk, fate: str) -> str:
+    """Somebody whose text has an unknown outcome, settled long enough, and somebody who was texted later."""
+    key = await Crew(muster).told(a_person(fate, email=""))
+    await muster.hand_over()
+    muster.clock.advance(seconds=10)
+    await Crew(muster).told(a_person(email=""))
+    await muster.hand_over()
+    [attempt] = await muster.attempts(key)
+    assert attempt["state"] == "unknown"
+    return key
+
+
+@pytest.mark.parametrize("stale", [0, 1, 2])
+async def test_a_list_that_is_stale_for_one_read_proves_nothing_absent(
+    muster: Desk, monkeypatch: pytest.MonkeyPatch, stale: int
+) -> None:
+    """The list went stale between the read that proved it fresh and the read that counted."""
+    key = await an_unknown(muster, "4002")
+    sms = muster.providers.by_channel["sms"]
+    assert isinstance(sms, TwilioSms)
+    read, reads = sms.sent_to, 0
+
+    async def sent_to(address: str, *, limit: int = 1000) -> Sequence[Listed]:
+        nonlocal reads
+        if reads == stale:
+            await faults(muster, list="lagging", count=1)
+        reads += 1
+        return await read(address, limit=limit)
+
+    monkeypatch.setattr(sms, "sent_to", sent_to)
+    for _ in range(2):
+        await muster.settle_unknown()
+        muster.clock.advance(seconds=1)
+    [attempt] = await muster.attempts(key)
+    assert attempt["provider_message_id"], attempt
+    assert len(await muster.texts(attempt["address"])) == 1
+
+
+async def test_a_second_look_does_not_take_the_next_try_for_the_one_before(
+    muster: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers reconciled at once, as the first was slow: one proved absence and the message was sent again, and the
+    other found that in the list and took it for the first try's."""
+    key = await an_unknown(muster, "4008")
+    sms = muster.providers.by_channel["sms"]
+    assert isinstance(sms, TwilioSms)
+    read, reads = sms.sent_to, 0
+
+    async def sent_to(address: str, *, limit: int = 1000) -> Sequence[Listed]:
+        nonlocal reads
+        reads += 1
+        if reads == 1:
+            await muster.settle_unknown()
+            first, again = await muster.attempts(key)
+            assert (first["state"], again["state"]) == ("absent", "queued")
+            # The next try has just reached the carrier, and its answer is not recorded yet.
+            text = f"tills are down {muster.house.link(again['delivery_id'])}"
+            sent = await sms.send(Outgoing(again["id"], "token", address, text), lambda: True)
+            assert sent.kind is Kind.ACCEPTED
+        return await read(address, limit=limit)
+
+    monkeypatch.setattr(sms, "sent_to", sent_to)
+    await muster.settle_unknown()
+    assert [attempt["state"] for attempt in await muster.attempts(key)] == ["absent", "queued"]
+
+
+async def test_an_id_that_another_message_has_costs_nobody_else_and_is_not_tried_for_ever(muster: Desk) -> None:
+    people = [a_person(email="") for _ in range(3)]
+    crew = Crew(muster)
+    key = await crew.told(*people)
+    async with muster.house.db.begin() as session:
+        await run(session, "UPDATE attempt SET state = 'handing_over', fence = 1, lease_until = now() + interval '1 h'")
+    ids = [attempt["id"] for attempt in await muster.attempts(key)]
+    given = ["SM" + "1" * 32, "SM" + "1" * 32, "SM" + "2" * 32]
+    answers = [Result(attempt, 1, Kind.ACCEPTED.value, sid) for attempt, sid in zip(ids, given, strict=True)]
+    await service.record_results(muster.house, answers)
+    states = [tried(await crew.person(key, person)) for person in people]
+    assert states == [[("sms", "accepted")], [("sms", "uncertain")], [("sms", "accepted")]]
