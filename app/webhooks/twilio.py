@@ -32,7 +32,7 @@ REFUSED = (403, 413, 422, 503)
 
 
 _NAME = re.compile(r"(?![0-9a-f]+(?:[A-Z]|\Z))[A-Za-z].*", re.DOTALL)
-_RUNS_ON = {"Sid": re.compile(r"[A-Z]{2}[0-9a-f]{32}."), "Status": re.compile(r".*[a-z][A-Z]")}
+_RUNS_ON = re.compile(r"[A-Z]{2}[0-9a-f]{32}.", re.DOTALL)
 
 
 def signatures(account_sid: str, auth_token: str) -> Signatures:
@@ -78,9 +78,7 @@ def _cut_as_signed(form: Mapping[str, str]) -> bool:
     make an old text a new one, and a query that became a field would make a key another turn's.
     """
     return all(
-        _NAME.fullmatch(name)
-        and not any(name.endswith(kind) and beyond.match(value) for kind, beyond in _RUNS_ON.items())
-        for name, value in form.items()
+        _NAME.fullmatch(name) and not (name.endswith("Sid") and _RUNS_ON.match(value)) for name, value in form.items()
     )
 
 
