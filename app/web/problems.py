@@ -180,7 +180,7 @@ def install(app: FastAPI) -> None:
         response = answer(request, known)
         for name, value in (error.headers or {}).items():
             response.headers[name] = value
-        if error.status_code == 405 and (allowed := _allowed(app, request.url.path)):
+        if error.status_code == 405 and (allowed := _allowed(app, request.scope["path"])):
             response.headers["Allow"] = allowed
         return response
 
@@ -201,7 +201,8 @@ def install(app: FastAPI) -> None:
 
 def wants_page(request: Request) -> bool:
     """Pages answer errors as pages; the API, webhooks and probes as problems."""
-    path = request.url.path
+    # Not by request.url, which cannot be made of a query that is no UTF-8; who asks is often answering such an error.
+    path = request.scope["path"]
     if path.startswith(("/api/", "/webhooks/")) or path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
         return False
     return "text/html" in request.headers.get("accept", "") or path.startswith("/a/")

@@ -131,7 +131,7 @@ _ELSE = "Try again in a minute."
 
 def error_page(request: Request, error: MusterError) -> Response:
     """What happened, what to do, whom to call. Never shows what went wrong inside."""
-    staff = request.url.path.startswith("/a/")
+    staff = request.scope["path"].startswith("/a/")
     response = page(
         request,
         "staff_error.html" if staff else "error.html",
