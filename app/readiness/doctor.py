@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from app.bulletins.checks import ladder_findings
 from app.channels.port import Examinable, Examined, Providers
+from app.deliveries import pace
 from app.directory import service as directory
 from app.kernel import migrate
 from app.kernel.clock import DatabaseClock
@@ -182,6 +183,7 @@ async def _content(house: House) -> list[Finding]:
         countries = await directory.countries(session)
         people = await row(session, "SELECT count(*) AS n FROM person WHERE active")
         names = {kind: frozenset(there) for kind, there in (await directory.names(session)).items()}
+        gone = await pace.used(session, "sms", now=house.clock.now())
         lost = await directory.unreachable_people(session, channels=house.channels, countries=house.countries)
     found = [Finding("playbook", False, str(problem)) for problem in problems]
     found.append(
@@ -206,6 +208,8 @@ async def _content(house: House) -> list[Finding]:
     said = f"{named}; texts may go to {allowed}"
     if shut:
         said += f"; nobody in {', '.join(shut)} is texted, unless you add them to MUSTER_SMS_COUNTRIES"
+    if house.sms_a_day is not None:
+        found.append(_cap(gone, house.sms_a_day))
     found.append(Finding("countries", None, f"{said}. Allow the same in the provider's settings"))
     if lost:
         found.append(
@@ -214,6 +218,17 @@ async def _content(house: House) -> list[Finding]:
                     len(lost) >= count)
         )  # fmt: skip
     return found
+
+
+def _cap(gone: int, cap: int) -> Finding:
+    if gone < cap * pace.BULK_SHARE:
+        return Finding(
+            "texts today", True, f"{gone:,} parts of the {cap:,} that MUSTER_SMS_PER_DAY allows within 24 hours"
+        )
+    wrong = (
+        f"{gone:,} parts of {cap:,} are used up: bulletins take the next channel. Raise MUSTER_SMS_PER_DAY if you may"
+    )
+    return Finding("texts today", False, wrong)
 
 
 def _ladders(house: House, known: Sequence[Playbook]) -> list[Finding]:

@@ -85,10 +85,7 @@ def causes(facts: Facts) -> list[Cause]:
     found: list[Cause] = []
     if facts.workers == 0:
         found.append(Cause("worker", "No worker is alive, so nothing is sent. Start one with: muster worker"))
-    for channel in facts.channels:
-        ok, detail = facts.providers.get(channel, (True, ""))
-        if not ok:
-            found.append(Cause(f"provider:{channel}", f"Nothing goes out by {_NAMES.get(channel, channel)}: {detail}."))
+    found += _providers(facts)
     if facts.queue_age_seconds > QUEUE_LATE_SECONDS:
         minutes = int(facts.queue_age_seconds // 60)
         found.append(
@@ -120,6 +117,23 @@ def causes(facts: Facts) -> list[Cause]:
         for entry in facts.partial
         if entry.missed >= MISSED_PEOPLE or (entry.missed and entry.missed >= entry.total * MISSED_SHARE)
     ]
+
+
+def _providers(facts: Facts) -> list[Cause]:
+    """One cause for all channels that fail alike: texts and calls go over the same account."""
+    down: dict[str, list[str]] = {}
+    for channel in facts.channels:
+        ok, detail = facts.providers.get(channel, (True, ""))
+        if not ok:
+            down.setdefault(detail, []).append(channel)
+    # The text before the call, whatever the order in which they are set up.
+    order = list(_NAMES)
+    found = []
+    for detail, channels in down.items():
+        alike = sorted(channels, key=order.index)
+        named = " or ".join(_NAMES[channel] for channel in alike)
+        found.append(Cause(f"provider:{alike[0]}", f"Nothing goes out by {named}: {detail}."))
+    return found
 
 
 def nearly_full(disk: tuple[int, int] | None) -> Cause | None:

@@ -172,3 +172,15 @@ async def test_no_alarm_holds_a_number_or_an_address(shift: Shift) -> None:
             assert OPERATOR_PHONE not in entry["detail"]
             assert OPERATOR_MAIL not in entry["detail"]
             assert "@" not in entry["detail"]
+
+
+def test_channels_that_fail_alike_are_one_cause() -> None:
+    away, refused = (False, "Twilio cannot be reached"), (False, "the mail server refuses the login")
+    facts = rules.Facts(
+        channels=("email", "sms", "voice"), providers={"voice": away, "sms": away, "email": refused}, workers=1
+    )
+    found = {cause.key: cause.detail for cause in rules.causes(facts)}
+    assert found == {
+        "provider:sms": "Nothing goes out by SMS or phone call: Twilio cannot be reached.",
+        "provider:email": "Nothing goes out by email: the mail server refuses the login.",
+    }
