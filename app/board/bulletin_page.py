@@ -50,10 +50,9 @@ async def _page(
     rule = playbook.approval(incident["severity"])
     recipients = shown["recipients"]
     drill, total = incident["drill"], recipients["total"]
-    button = page_words.send_button(recipients["by_channel"], total, drill=drill)
     to_nobody = any(note["message"] == bulletins.NOBODY_TOLD for note in shown["notes"])
-    if to_nobody:
-        button = "Send it, to nobody"
+    words = page_words.send_button(recipients["by_channel"], total, drill=drill)
+    button = "Send it, to nobody" if to_nobody else words
     return page(
         request,
         "bulletin.html",
@@ -67,9 +66,7 @@ async def _page(
         reasons=Counter(entry["reason"] for entry in recipients["unreachable"]).most_common(),
         unreachable=recipients["unreachable"][:NAMED],
         unreachable_more=max(0, len(recipients["unreachable"]) - NAMED),
-        button="Send it to nobody"
-        if to_nobody
-        else page_words.send_button(recipients["by_channel"], total, drill=drill),
+        button=button,
         approvers=page_words.roles(shown["approvals"]["roles"], last="and" if rule.roles else "or"),
         other_person=rule.other_person,
         own=row["created_by"] == visit.actor.account_id,
