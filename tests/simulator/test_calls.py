@@ -172,6 +172,15 @@ async def test_a_receiver_that_fails_makes_the_carrier_apologize_and_hang_up(sta
     assert (await stand.call(sid))["status"] == "completed"
 
 
+async def test_a_call_that_is_taken_at_once_has_rung_before_and_does_not_ring_afterwards(stand: Stand) -> None:
+    stand.receiver.says = conversation
+    sid = await stand.dial(PERSON)
+    await stand.phone(PERSON, "pick_up")
+    assert (await stand.call(sid))["course"] == ["initiated", "ringing", "in-progress"]
+    await stand.phone(PERSON, "press", "1")
+    assert (await over(stand, sid))["course"] == ["initiated", "ringing", "in-progress", "completed"]
+
+
 async def test_only_what_was_asked_for_is_reported_and_faults_apply(stand: Stand) -> None:
     sid = await stand.dial(magic("5006"), status_callback_event=["completed"])
     await until(lambda: [p.form["CallStatus"] for p in stand.receiver.reports] == ["busy"])
