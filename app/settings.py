@@ -79,7 +79,10 @@ class Settings(BaseSettings):
         description="How many parts may be texted within 24 hours. From nine tenths on bulletins take the next "
         "channel; the rest is kept for help requests, escalations and those who command. Unset: no cap of ours.",
     )
-    confirm_above: kinds.Count = Field(1000, description="A send to more people than this needs `confirm`.")
+    confirm_above: kinds.Count = Field(
+        20_000,
+        description="A send to more people than this needs `confirm`. Set it a little above your usual audiences.",
+    )
     alarm_email: kinds.EmailAddress | None = Field(
         None, description="Who hears by email of Muster's own trouble: one address."
     )

@@ -50,6 +50,9 @@ async def _page(
     rule = playbook.approval(incident["severity"])
     recipients = shown["recipients"]
     drill, total = incident["drill"], recipients["total"]
+    to_nobody = any(note["message"] == bulletins.NOBODY_TOLD for note in shown["notes"])
+    words = page_words.send_button(recipients["by_channel"], total, drill=drill)
+    button = "Send it, to nobody" if to_nobody else words
     return page(
         request,
         "bulletin.html",
@@ -63,13 +66,13 @@ async def _page(
         reasons=Counter(entry["reason"] for entry in recipients["unreachable"]).most_common(),
         unreachable=recipients["unreachable"][:NAMED],
         unreachable_more=max(0, len(recipients["unreachable"]) - NAMED),
-        button=page_words.send_button(recipients["by_channel"], total, drill=drill),
+        button=button,
         approvers=page_words.roles(shown["approvals"]["roles"], last="and" if rule.roles else "or"),
         other_person=rule.other_person,
         own=row["created_by"] == visit.actor.account_id,
         role_counts=not rule.roles or visit.actor.role == "admin" or visit.actor.role in rule.roles,
         newest=newest,
-        many=total > house.confirm_above,
+        many=total > house.confirm_above and not to_nobody,
         refusal=refusal,
         words=page_words,
     )

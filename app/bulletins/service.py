@@ -193,9 +193,15 @@ def for_those_told(bulletin: Mapping[str, Any] | RowMapping) -> bool:
     return bulletin["stage"] == "resolved" or bulletin["corrects"] is not None
 
 
-def members(playbook: Playbook, bulletin: RowMapping) -> tuple[str, dict[str, Any]]:
-    """(SELECT, parameters) of who gets it: `person_id`, `audience`, `language`."""
-    if for_those_told(bulletin):
+NOBODY_TOLD = "nobody was told anything in this incident yet; sent before anything else, it goes to nobody"
+
+
+def members(playbook: Playbook, bulletin: RowMapping, *, told: bool) -> tuple[str, dict[str, Any]]:
+    """(SELECT, parameters) of who gets it: `person_id`, `audience`, `language`.
+
+    `told`: an earlier bulletin was sent. Until then a preview shows whom this one would close it for.
+    """
+    if told and for_those_told(bulletin):
         return repository.told_sql(bulletin["incident_id"], bulletin["number"], bulletin["audiences"])
     return members_sql(audience_specs(playbook, bulletin["audiences"], bulletin["facts"]))
 
@@ -228,10 +234,10 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
     notes: list[checks.Finding] = []
     waiting: list[tuple[datetime, int]] = []  # once it is sent, the board says what waits
     if bulletin["sent_at"] is None:
-        meant = members(playbook, bulletin)
-        if for_those_told(bulletin) and not await repository.anybody_told(session, bulletin["incident_id"]):
-            nobody = "nobody was told anything in this incident, so there is nobody to tell that it is over"
-            notes.append(checks.Finding("note", "audiences", nobody))
+        told = await repository.anybody_told(session, bulletin["incident_id"])
+        meant = members(playbook, bulletin, told=told)
+        if for_those_told(bulletin) and not told:
+            notes.append(checks.Finding("note", "audiences", NOBODY_TOLD))
         tried = playbook.channels_for(incident["severity"])
         counts, unreachable = await repository.expected_recipients(
             session,

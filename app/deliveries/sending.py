@@ -50,7 +50,7 @@ async def send(
     ]
     if bulletins.for_those_told(bulletin):
         await planning.lock_incident(session, incident["id"])
-    members = bulletins.members(playbook, bulletin)
+    members = bulletins.members(playbook, bulletin, told=True)
     last = timedelta(seconds=max(step.seconds for step in steps))
     quiet = await bulletins.quiet_windows(
         session, house, playbook.quiet_for(incident["severity"]), members, since=now, until=now + last + QUIET_BEYOND

@@ -39,7 +39,7 @@ class House:
     sms_a_second: float | None = None
     sms_a_day: int | None = None
     sms_guess: float | None = None
-    confirm_above: int = 1000
+    confirm_above: int = 20_000
 
     def link(self, delivery_id: int) -> str:
         """The staff link of one delivery."""

@@ -24,8 +24,11 @@ from tests.stack import ACCOUNT, AUTH_TOKEN, Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-BODIES = sorted(path for method, path in TABLE if method in ("POST", "PATCH") and "imports" not in path)
-"""Every call that takes JSON (some of them may also go without)."""
+BODIES = sorted(
+    path for method, path in TABLE
+    if method in ("POST", "PATCH") and "imports" not in path and not path.endswith("/retry")
+)  # fmt: skip
+"""Every call that takes JSON (some may also go without); an import takes CSV, and trying a number again nothing."""
 
 NO_BODY = {
     "/api/v1/incidents/{key}/bulletins/{number}/cancel",

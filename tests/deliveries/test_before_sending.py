@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from app.access import service as access
 from app.board.page_words import lasting
+from app.deliveries import sending
+from app.kernel.errors import Conflict
 from tests.journeys.crew import Crew, Desk, a_person
 
 
@@ -48,20 +53,27 @@ async def test_whoever_commands_goes_before_everybody_else(the_desk: Desk, at_th
 
 
 async def test_a_send_to_very_many_must_be_confirmed(the_desk: Desk, at_the_desk: Crew) -> None:
-    await at_the_desk.hire(*(a_person() for _ in range(1001)))
+    few = replace(the_desk.house, confirm_above=10)
+    await at_the_desk.hire(*(a_person() for _ in range(11)))
     key = await at_the_desk.declare()
     await drafted(the_desk, key)
     at = f"/incidents/{key}/bulletins/1"
     await the_desk.call("POST", f"{at}/approve", {"accept_warnings": True})
-    refused = await the_desk.call("POST", f"{at}/send", {}, status=409)
-    assert (refused["recipients"], refused["confirm_above"]) == (1001, 1000)
-    assert '"confirm": true' in refused["detail"]
+
+    async def send(*, confirm: bool) -> dict[str, object]:
+        async with few.db.begin() as session:
+            actor = await access.operator(session, few.clock)
+            return await sending.send(session, few, actor, key, 1, confirm=confirm)
+
+    with pytest.raises(Conflict) as refused:
+        await send(confirm=False)
+    assert refused.value.extra == {"recipients": 11, "confirm_above": 10}
+    assert '"confirm": true' in refused.value.detail
     assert await the_desk.attempts(key) == []
-    sent = await the_desk.call("POST", f"{at}/send", {"confirm": True}, status=202)
-    assert sent["state"] == "sent"
+    assert (await send(confirm=True))["state"] == "sent"
     # A second send is the same answer, confirmed or not.
-    assert (await the_desk.call("POST", f"{at}/send", {}, status=202))["state"] == "sent"
-    await the_desk.call("POST", f"{at}/cancel")
+    assert (await send(confirm=False))["state"] == "sent"
+    assert (await the_desk.call("POST", f"{at}/send", {"confirm": True}, status=202))["state"] == "sent"
 
 
 @pytest.mark.parametrize(
