@@ -27,7 +27,9 @@ def test_every_row_of_the_matrix_names_a_test_that_exists() -> None:
         assert name in _tests(file), f"{file} has no {name}"
 
 
-@pytest.mark.parametrize("file", ["test_workers.py", "test_carrier.py", "test_database.py", "test_disk.py"])
+@pytest.mark.parametrize(
+    "file", ["test_workers.py", "test_carrier.py", "test_database.py", "test_disk.py", "test_records.py"]
+)
 def test_every_fault_that_is_tried_is_in_the_matrix(file: str) -> None:
     named = {name for tried, name in TRIED if tried == file}
     others = {

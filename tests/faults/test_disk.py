@@ -17,7 +17,7 @@ import pytest
 from app.kernel.postgres import EmbeddedPostgres
 from tests.installation import Installation, installation, shown, told
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 DISK = "250m"
 
