@@ -32,7 +32,7 @@ up: ## Set up, then run Muster here: web and worker, with its own database
 
 test: ## Set up, then run every test; PYTEST_ARGS="tests/kernel -x" narrows it
 	@$(SETUP) dev chromium
-	@$(PYTEST) -n 3 --dist worksteal $(PYTEST_ARGS)
+	@$(PYTEST) -n 4 --dist worksteal $(PYTEST_ARGS)
 
 fuzz: ## Try made-up input for some minutes, new every time; FUZZ_EXAMPLES=2000 makes that many for each test
 	@$(SETUP) dev

@@ -1,4 +1,4 @@
-"""How evenly three workers and two webs on one PostgreSQL share a send, and how fast it goes.
+"""How evenly three workers and two webs on one PostgreSQL share a send, and how fast it goes beside one of each.
 
     python -m bench.scale_out [--n 20000] [--workers 3] [--webs 2]
 
@@ -126,8 +126,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--webs", type=int, default=2)
     given = parser.parse_args()
+    with machines(1, 1) as fleet:
+        alone = share(fleet, given.n)
+    print(f"one worker, one web: {alone}", flush=True)
     with machines(given.workers, given.webs) as fleet:
-        print(share(fleet, given.n))
+        several = share(fleet, given.n)
+    print(f"{given.workers} workers, {given.webs} webs: {several}")
+    print(f"handing over takes {several.handed_over / alone.handed_over:.2f} of the time that one worker needs")
 
 
 if __name__ == "__main__":

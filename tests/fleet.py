@@ -160,6 +160,12 @@ class Fleet(Installation):
         process.kill()
         process.wait(20)
 
+    def end(self, name: str) -> None:
+        """SIGTERM: what it has begun, it ends first."""
+        process = self.running.pop(name)
+        process.terminate()
+        process.wait(40)
+
     def pause(self, name: str) -> None:
         os.kill(self.running[name].pid, signal.SIGSTOP)
         self.until(lambda: self.paused(name), seconds=10)

@@ -68,6 +68,7 @@ CANNOT_RUN_HERE = {
     "cat > .env <<'END'": "the settings are made up, and would lead to providers that do not exist",
     "docker compose up --build": "needs Docker, and builds from a registry",
     "docker compose up --build --detach": "needs Docker, and builds from a registry",
+    "python -m bench.scale_out": "takes minutes, and the machine to itself; `make faults` tries what it measures",
     "systemctl enable --now muster-web muster-worker@1 muster-worker@2": "needs systemd and an account on the machine",
 }
 

@@ -24,6 +24,7 @@ def _nobody_doubted(muster: Fleet, told: Told) -> None:
     assert {entry["seq"] for entry in muster.attempts(told)} == {0}
 
 
+@pytest.mark.faults
 def test_accepted_and_never_answered_or_answered_with_500(muster: Fleet) -> None:
     """Accepts and never answers, accepts and answers 500, cuts: with receipts lost, the carrier's list tells."""
     muster.faults(receipts="off")
@@ -33,6 +34,7 @@ def test_accepted_and_never_answered_or_answered_with_500(muster: Fleet) -> None
     _nobody_doubted(muster, told)
 
 
+@pytest.mark.faults
 def test_refused_with_503_and_a_storm_of_429(muster: Fleet) -> None:
     """Refuses with 503: sent again once the list proves that it was not taken. 429: the same attempt waits."""
     told = muster.tell([someone(fate) for fate in ("4007", "4008", "0006") * 3])
@@ -45,6 +47,7 @@ def test_refused_with_503_and_a_storm_of_429(muster: Fleet) -> None:
     _nobody_doubted(muster, stormed)
 
 
+@pytest.mark.faults
 def test_a_list_that_is_empty_proves_nothing(muster: Fleet) -> None:
     """Empty list: what stays unknown is `uncertain` and never sent again, and the next channel is used."""
     muster.faults(receipts="off", list="empty")
@@ -76,6 +79,7 @@ def test_callbacks_that_come_before_our_own_row(muster: Fleet) -> None:
     assert muster.states(told) == {"delivered": 10}
 
 
+@pytest.mark.faults
 def test_callbacks_shuffled_and_a_hundred_times_while_a_send_goes_on(muster: Fleet) -> None:
     """Shuffled, repeated 100 times, a webhook flood while sending: no state moves back, each fact is kept once."""
     before = muster.tell([someone() for _ in range(3)])
@@ -117,6 +121,7 @@ def test_a_carrier_that_is_down(muster: Fleet) -> None:
     muster.each_told_once(told, more=True)
 
 
+@pytest.mark.faults
 def test_a_name_that_does_not_resolve(muster: Fleet) -> None:
     """DNS dead: the carrier's name leads nowhere. Everybody waits; a worker for which it resolves sends it all."""
     muster.pause("a")
@@ -126,7 +131,7 @@ def test_a_name_that_does_not_resolve(muster: Fleet) -> None:
     told = muster.tell([someone() for _ in range(10)])
     muster.until(lambda: any(entry["tries"] for entry in muster.attempts(told)), seconds=SETTLED_WITHIN)
     assert muster.counts(told)["pending"] == 10
-    muster.kill("lost")
+    muster.end("lost")
     muster.wake("a")
     muster.wake("b")
     muster.each_told_once(told)
@@ -143,6 +148,7 @@ def test_mail_that_is_cut_after_its_data(muster: Fleet) -> None:
     muster.nothing_twice()
 
 
+@pytest.mark.faults
 def test_an_answer_that_races_the_next_step(muster: Fleet) -> None:
     """People answer while their mail is about to go: whoever's answer was confirmed gets nothing that begins later."""
     told = muster.tell([someone(email=True) for _ in range(40)])

@@ -33,7 +33,8 @@ def _gone_out(muster: Fleet, told: Told) -> int:
     return sum(muster.texts(told).values())
 
 
-@pytest.mark.parametrize("how", ["stopped", pytest.param("killed", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+@pytest.mark.faults
 def test_a_database_that_is_restarted_while_callbacks_come(muster: Fleet, how: str) -> None:
     """Stopped in order, or killed; away for four seconds in which receipts arrive; then it is there again."""
     told = _in_the_middle(muster)
@@ -57,6 +58,7 @@ def test_a_database_that_is_restarted_while_callbacks_come(muster: Fleet, how: s
     muster.until(lambda: muster.states(told)["delivered"] == 120, seconds=60)
 
 
+@pytest.mark.faults
 def test_a_web_whose_connections_are_all_taken(muster: Fleet) -> None:
     """Pool exhausted: sixty people look at the board while somebody holds its table. Who waits too long is told so."""
     told = _in_the_middle(muster)

@@ -14,7 +14,7 @@ from app.deliveries.states import NOT_DELIVERED, WITH_PROVIDER
 from app.kernel.postgres import EmbeddedPostgres
 from tests.installation import Installation, installation
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 WITHIN_SECONDS = 10.0
 

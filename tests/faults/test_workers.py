@@ -39,6 +39,7 @@ def test_a_worker_that_dies_before_it_claims_anything(muster: Fleet) -> None:
     assert {entry["fence"] for entry in muster.attempts(told)} == {1}
 
 
+@pytest.mark.faults
 def test_a_worker_that_dies_with_messages_at_every_point(muster: Fleet) -> None:
     """Die between claim and write, after the write (arrived or not), and with the carrier's answer on its way.
 
@@ -101,6 +102,7 @@ def test_a_worker_that_dies_after_the_2xx(muster: Fleet) -> None:
     assert len(muster.attempts(told)) == 20
 
 
+@pytest.mark.faults
 def test_a_worker_that_is_stopped_for_longer_than_its_lease(muster: Fleet) -> None:
     """SIGSTOP beyond the lease: the other worker takes over; the late one wakes up fenced out and sends nothing."""
     people = [someone() for _ in range(40)]
@@ -125,6 +127,7 @@ def test_a_worker_that_is_stopped_for_longer_than_its_lease(muster: Fleet) -> No
     assert len(muster.attempts(told)) == 40
 
 
+@pytest.mark.faults
 def test_a_worker_that_is_stopped_between_headers_and_body(muster: Fleet) -> None:
     """SIGSTOP after the headers have left, beyond the lease: awake again it writes no body, and the carrier has one."""
     flag = muster.folder / "pause"
@@ -142,7 +145,8 @@ def test_a_worker_that_is_stopped_between_headers_and_body(muster: Fleet) -> Non
     muster.each_told_once(told)
 
 
-@pytest.mark.parametrize("seconds", ["3600", pytest.param("-3600", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("seconds", ["3600", "-3600"])
+@pytest.mark.faults
 def test_a_worker_whose_clock_is_one_hour_off(muster: Fleet, seconds: str) -> None:
     """It sends at once and not in an hour, takes the ladder's next step when it is due, and writes true times."""
     muster.pause("a")

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ import pytest
 
 from app.simulator.config import SimulatorError
 from app.simulator.server import running, serve
+from tests.stack import free_port
 
 from .stand import ACCOUNT, BODY, PERSON, SENDER, SOMEBODY, TOKEN, Receiver, Stand, config, listening, standing, until
 
@@ -46,12 +46,6 @@ class Process:
     async def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         await self.process.wait()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager
