@@ -28,6 +28,7 @@ def _moves_again(muster: Fleet, told: Told) -> None:
     print(f"moved again after {took:.1f} s")
 
 
+@pytest.mark.faults
 def test_a_worker_that_dies_before_it_claims_anything(muster: Fleet) -> None:
     """Die before claim: nobody notices but the watch; the other worker sends it all."""
     muster.pause("a")
@@ -164,6 +165,7 @@ def test_a_worker_whose_clock_is_one_hour_off(muster: Fleet, seconds: str) -> No
     assert wrong == 0
 
 
+@pytest.mark.faults
 def test_two_timers_take_each_step_once(muster: Fleet) -> None:
     """Two workers look at whose step is due, one of them stopped across the time and then awake: one mail each."""
     told = [muster.tell([someone(email=True) for _ in range(10)]) for _ in range(2)]

@@ -19,7 +19,9 @@ from tests.stack import Stack, stack
 async def muster(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """As elsewhere, but it does not wait a quarter of a minute for an answer that never comes."""
     folder = tmp_path_factory.mktemp("muster")
-    async with stack(module_database, folder, time_scale=60, playbooks_dir=playbook_folder(folder)) as running:
+    async with stack(
+        module_database, folder, time_scale=60, settle_seconds=2, playbooks_dir=playbook_folder(folder)
+    ) as running:
         assert running.worker
         sms = running.worker.providers.by_channel["sms"]
         assert isinstance(sms, TwilioSms)
