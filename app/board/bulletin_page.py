@@ -100,7 +100,7 @@ def _problems(shown: dict[str, Any]) -> list[dict[str, Any]]:
 def _place(where: str) -> str:
     """What a finding is about, in the words of the form."""
     name = where.removeprefix("facts.").replace("_", " ")
-    return {"bulletin": "This bulletin", "audiences": "Who is told", "ladder": "The ladder"}.get(
+    return {"bulletin": "This bulletin", "audiences": "Who is told", "ladder": "The ladder", "estimate": ""}.get(
         where, name.capitalize()
     )
 

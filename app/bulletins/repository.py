@@ -252,3 +252,15 @@ async def told_recipients(session: AsyncSession, bulletin_id: int) -> tuple[Sequ
         {"id": bulletin_id},
     )
     return counts, unreachable
+
+
+async def parts_today(session: AsyncSession, *, since: datetime) -> int:
+    """Parts of texts that were handed over since then, or are about to be."""
+    found = await row(
+        session,
+        """SELECT coalesce(sum(parts), 0) AS n FROM attempt
+           WHERE channel = 'sms' AND (accepted_at > :since OR state IN ('handing_over', 'unknown')
+             OR (state = 'queued' AND lease_until > clock_timestamp()))""",
+        {"since": since},
+    )
+    return int(found["n"]) if found else 0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.matrix import Actor
-from app.bulletins import checks, render, repository
+from app.bulletins import checks, figures, render, repository
 from app.channels import sms_text
 from app.directory import service as directory
 from app.directory.audiences import AudienceSpec, members_sql
@@ -254,7 +254,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
                 problems.append(finding.as_dict())
     else:
         counts, unreachable = await repository.told_recipients(session, bulletin["id"])
-    recipients = _recipients(counts, unreachable) | {
+    recipients = figures.recipients(counts, unreachable) | {
         "quiet": [{"until": iso(until), "people": people} for until, people in waiting]
     }
     if (
@@ -280,6 +280,11 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
             entry["segments"] = sms_text.segments(sample.text)
             entry["encoding"] = sms_text.encoding(sample.text)
         shown.append(entry)
+    left = None
+    if house.sms_a_day is not None and bulletin["sent_at"] is None:
+        left = figures.left_for_everybody(house.sms_a_day, await parts_today(session, now=house.clock.now()))
+    estimate = figures.estimate(counts, shown, rate=house.sms_a_second or house.sms_guess, left=left)
+    problems += [finding.as_dict() for finding in figures.over_the_cap(estimate)]
     return {
         "incident": incident["key"],
         "number": bulletin["number"],
@@ -301,7 +306,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         "warnings": [{"where": p["where"], "message": p["message"]} for p in problems if p["level"] == "warning"],
         "notes": [{"where": note.where, "message": note.message} for note in notes],
         "recipients": recipients,
-        "estimate": _estimate(house, counts, shown),
+        "estimate": estimate,
         "messages": shown,
         "created_at": iso(bulletin["created_at"]),
         "approved_at": iso(bulletin["approved_at"]),
@@ -329,42 +334,9 @@ async def _waiting(
     return sorted(found.items())
 
 
-def _estimate(house: House, counts: Sequence[RowMapping], shown: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How many texts and parts the first step comes to, and how long the sender takes for them, where that is known.
-
-    A translation may have a part more or less: the longest of an audience counts.
-    """
-    longest: dict[str, int] = {}
-    for message in shown:
-        if message["channel"] == "sms":
-            longest[message["audience"]] = max(message["segments"], longest.get(message["audience"], 0))
-    texted = [entry for entry in counts if entry["channel"] == "sms"]
-    parts = sum(entry["people"] * longest.get(entry["audience"], 1) for entry in texted)
-    rate = house.sms_a_second or house.sms_guess
-    return {
-        "texts": sum(entry["people"] for entry in texted),
-        "parts": parts,
-        "seconds": round(parts / rate) if rate else None,
-        "parts_a_second": rate,
-    }
-
-
-def _recipients(counts: Sequence[RowMapping], unreachable: Sequence[RowMapping]) -> dict[str, Any]:
-    by_channel: Counter[str] = Counter()
-    by_department: Counter[str] = Counter()
-    for entry in counts:
-        by_department[entry["department"]] += entry["people"]
-        if entry["channel"]:
-            by_channel[entry["channel"]] += entry["people"]
-    return {
-        "total": sum(by_department.values()),
-        "by_channel": dict(by_channel),
-        "by_department": dict(by_department),
-        "unreachable": [
-            {"person_id": e["person_id"], "name": e["name"], "department": e["department"], "reason": e["reason"]}
-            for e in unreachable
-        ],
-    }
+async def parts_today(session: AsyncSession, *, now: datetime) -> int:
+    """Parts of texts that were handed over within a day, or are about to be."""
+    return await repository.parts_today(session, since=now - timedelta(days=1))
 
 
 def approval_count(playbook: Playbook, severity: Severity, given_roles: Sequence[str]) -> tuple[int, int]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.bulletins import service as bulletins
+from app.bulletins.figures import BULK_SHARE
 from app.deliveries import repository
 from app.deliveries.repository import tell_boards
 from app.kernel.db import row, rows, run
@@ -16,9 +18,6 @@ log = logging.getLogger("muster.pace")
 
 BULK = 5
 """The priority of what goes to everybody; whatever is more urgent has a lower number."""
-
-BULK_SHARE = 0.9
-"""Of a day's cap: what is left is for help requests, escalations and those who command."""
 
 _CAP_LOCK = 727472005
 
@@ -65,25 +64,13 @@ async def _refill(session: AsyncSession, channel: str, rate: float) -> float:
     return float(found["tokens"])
 
 
-async def used(session: AsyncSession, channel: str, *, now: datetime) -> int:
-    """Parts that were handed over within a day, or are about to be."""
-    found = await row(
-        session,
-        """SELECT coalesce(sum(parts), 0) AS n FROM attempt
-           WHERE channel = :channel AND (accepted_at > :since OR state IN ('handing_over', 'unknown')
-             OR (state = 'queued' AND lease_until > clock_timestamp()))""",
-        {"channel": channel, "since": now - timedelta(days=1)},
-    )
-    return int(found["n"]) if found else 0
-
-
 async def _room_today(session: AsyncSession, cap: int, now: datetime) -> float:
     """How many parts may still go today; one worker asks at a time.
 
     Once the bulk's share is used up, what goes to everybody takes the next channel instead; the urgent keep the rest.
     """
     await run(session, "SELECT pg_advisory_xact_lock(:lock)", {"lock": _CAP_LOCK})
-    gone = await used(session, "sms", now=now)
+    gone = await bulletins.parts_today(session, now=now)
     if gone < cap * BULK_SHARE:
         return cap * BULK_SHARE - gone
     dropped = await rows(

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from app.bulletins import service as bulletins
 from app.bulletins.checks import ladder_findings
+from app.bulletins.figures import BULK_SHARE
 from app.channels.port import Examinable, Examined, Providers
-from app.deliveries import pace
 from app.directory import service as directory
 from app.kernel import migrate
 from app.kernel.clock import DatabaseClock
@@ -183,7 +184,7 @@ async def _content(house: House) -> list[Finding]:
         countries = await directory.countries(session)
         people = await row(session, "SELECT count(*) AS n FROM person WHERE active")
         names = {kind: frozenset(there) for kind, there in (await directory.names(session)).items()}
-        gone = await pace.used(session, "sms", now=house.clock.now())
+        gone = await bulletins.parts_today(session, now=house.clock.now())
         lost = await directory.unreachable_people(session, channels=house.channels, countries=house.countries)
     found = [Finding("playbook", False, str(problem)) for problem in problems]
     found.append(
@@ -221,7 +222,7 @@ async def _content(house: House) -> list[Finding]:
 
 
 def _cap(gone: int, cap: int) -> Finding:
-    if gone < cap * pace.BULK_SHARE:
+    if gone < cap * BULK_SHARE:
         return Finding(
             "texts today", True, f"{gone:,} parts of the {cap:,} that MUSTER_SMS_PER_DAY allows within 24 hours"
         )

@@ -8,7 +8,9 @@ import pytest
 
 from app.access import service as access
 from app.board.page_words import lasting
+from app.bulletins import service as bulletins
 from app.deliveries import sending
+from app.incidents import service as incidents
 from app.kernel.errors import Conflict
 from tests.journeys.crew import Crew, Desk, a_person
 
@@ -26,7 +28,29 @@ async def test_the_preview_counts_texts_and_parts_and_how_long_they_take(the_des
     bulletin = await drafted(the_desk, key)
     sms = [message for message in bulletin["messages"] if message["channel"] == "sms"]  # type: ignore[attr-defined]
     most = max(message["segments"] for message in sms if message["audience"] == "counters")
-    assert bulletin["estimate"] == {"texts": 3, "parts": 3 * most, "seconds": None, "parts_a_second": None}
+    assert bulletin["estimate"] == {
+        "texts": 3, "parts": 3 * most, "seconds": None, "parts_a_second": None, "parts_left_today": None,
+    }  # fmt: skip
+
+
+async def test_the_preview_says_what_the_days_cap_leaves(the_desk: Desk, at_the_desk: Crew) -> None:
+    await at_the_desk.hire(*(a_person() for _ in range(10)))
+    key = await at_the_desk.declare()
+    await drafted(the_desk, key)
+    async with the_desk.house.db.begin() as session:
+        incident = await incidents.get(session, key)
+        bulletin = await bulletins.get(session, incident["id"], 1)
+        gone = await bulletins.parts_today(session, now=the_desk.clock.now())
+        for cap, left in ((gone + 1, 0), ((gone + 4) * 10 // 9 + 1, 4), ((gone + 100) * 2, None)):
+            shown = await bulletins.show(session, replace(the_desk.house, sms_a_day=cap), incident, bulletin)
+            about = [entry["message"] for entry in shown["warnings"] if entry["where"] == "estimate"]
+            if left is None:
+                assert about == []
+                assert shown["estimate"]["parts_left_today"] >= shown["estimate"]["parts"]
+            else:
+                assert shown["estimate"]["parts_left_today"] == left
+                assert f"leaves {left} of the {shown['estimate']['parts']} parts" in about[0]
+                assert "MUSTER_SMS_PER_DAY" in about[0]
 
 
 async def test_attempts_carry_the_parts_that_they_cost(the_desk: Desk, at_the_desk: Crew) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from app.bulletins import service as bulletins
+from app.bulletins.figures import BULK_SHARE
 from app.channels.kinds import KINDS
 from app.channels.port import Kind, Outcome
-from app.deliveries import notices, pace
+from app.deliveries import notices
 from app.deliveries.tempo import REST_SECONDS, WAIT_SECONDS, Tempo
 from tests.journeys.crew import Crew, Desk, a_person, adds_up, faults
 
@@ -129,10 +131,10 @@ async def test_a_used_up_day_sends_everybody_to_the_next_channel_and_keeps_a_res
 ) -> None:
     await _nothing_waits(paced)
     async with paced.house.db.begin() as session:
-        before = await pace.used(session, "sms", now=paced.clock.now())
+        before = await bulletins.parts_today(session, now=paced.clock.now())
     cap = before + 100
     paced.house = replace(paced.house, sms_a_day=cap)
-    room = int(cap * pace.BULK_SHARE) + 1 - before
+    room = int(cap * BULK_SHARE) + 1 - before
     first = await at_the_desk.told(*(a_person() for _ in range(room)))
     await paced.hand_over()
     assert await _by_state(paced, first) == {"accepted": room}
