@@ -77,7 +77,8 @@ class Settings(BaseSettings):
     sms_per_day: kinds.Count | None = Field(
         None,
         description="How many parts may be texted within 24 hours. From nine tenths on bulletins take the next "
-        "channel; the rest is kept for help requests, escalations and those who command. Unset: no cap of ours.",
+        "channel, and the preview says so; the rest is for help requests, escalations and those who command. "
+        "Unset: no cap of ours.",
     )
     confirm_above: kinds.Count = Field(
         20_000,
