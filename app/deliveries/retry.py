@@ -54,12 +54,11 @@ TREATMENTS: dict[int, Treatment] = {
         Treatment(21212, "the account may not call from this number", alarm=True),
         Treatment(21214, "the number cannot be called"),
         Treatment(21215, "the account may not call this region", alarm=True),
-        Treatment(21216, "the account may not call this number", alarm=True),
+        Treatment(21216, "the provider blocks calls to this number", alarm=True),
         Treatment(21217, "the number is not valid", flag="invalid"),
         Treatment(21219, "the trial account may not call this number", alarm=True),
         Treatment(13224, "the number is not valid or cannot be called"),
         Treatment(13227, "the account may not call this region", alarm=True),
-        Treatment(32205, "the account may not call this region", alarm=True),
     )
 }
 
