@@ -48,6 +48,7 @@ class Worker:
         self.jobs = program.jobs_app
         self.embedded = program.embedded
         self.providers = providers
+        self.senders = readiness.Senders()
         self.name = f"{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(3)}"
         self.dispatcher = Dispatcher(self.house, providers, self.name)
         self.timer = Timer(self.house)
@@ -137,7 +138,7 @@ class Worker:
 
     async def _probe(self) -> None:
         if await leases.hold(self.house.db, "probe", self.name, seconds=PROBE_SECONDS * 2):
-            await readiness.probe(self.house, self.providers)
+            await readiness.probe(self.house, self.providers, self.senders)
 
     async def _engine(self) -> None:
         """Keeps the job engine running: it ends when its database does, and is started again."""

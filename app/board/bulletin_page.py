@@ -100,9 +100,13 @@ def _problems(shown: dict[str, Any]) -> list[dict[str, Any]]:
 def _place(where: str) -> str:
     """What a finding is about, in the words of the form."""
     name = where.removeprefix("facts.").replace("_", " ")
-    return {"bulletin": "This bulletin", "audiences": "Who is told", "ladder": "The ladder", "estimate": ""}.get(
-        where, name.capitalize()
-    )
+    return {
+        "bulletin": "This bulletin",
+        "audiences": "Who is told",
+        "ladder": "The ladder",
+        "estimate": "",
+        "channels": "",
+    }.get(where, name.capitalize())
 
 
 def _audiences(playbook: Playbook, shown: dict[str, Any], house: House) -> list[dict[str, Any]]:

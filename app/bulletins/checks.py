@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.bulletins import render
 from app.channels import sms_text
+from app.channels.kinds import KINDS
 from app.playbooks.checks import MOST_SEGMENTS
 
 
@@ -90,6 +91,16 @@ def ladder_findings(tried: Sequence[str], channels: Sequence[str]) -> list[Findi
             "set one up, or use a playbook that tries another channel"
         )
     return [Finding("warning", "ladder", what)]
+
+
+def channel_findings(trouble: Sequence[Mapping[Any, Any]]) -> list[Finding]:
+    """What speaks against a send just now: a warning where only an operator can mend it, a note where it may pass."""
+    return [
+        Finding("warning", "channels", f"no {KINDS[entry['channel']].noun} can go out: {entry['detail']}")
+        if entry["misconfigured"]
+        else Finding("note", "channels", f"no {KINDS[entry['channel']].noun} goes out just now: {entry['detail']}")
+        for entry in trouble
+    ]
 
 
 def sample(

@@ -254,6 +254,17 @@ async def told_recipients(session: AsyncSession, bulletin_id: int) -> tuple[Sequ
     return counts, unreachable
 
 
+async def channels_in_trouble(session: AsyncSession, channels: Sequence[str], *, fresh: float) -> Sequence[RowMapping]:
+    """Of these, by what their providers said within `fresh` seconds: `channel`, `detail` and `misconfigured`."""
+    return await rows(
+        session,
+        """SELECT provider AS channel, detail, misconfigured FROM provider_health
+           WHERE provider = ANY(:channels) AND NOT ok
+             AND checked_at > clock_timestamp() - make_interval(secs => :fresh) ORDER BY provider DESC""",
+        {"channels": list(channels), "fresh": fresh},
+    )
+
+
 async def parts_today(session: AsyncSession, *, since: datetime) -> int:
     """Parts of texts that were handed over since then, or are about to be."""
     found = await row(

@@ -31,6 +31,9 @@ class OwnBulletin(Conflict):
     """The author may not approve it."""
 
 
+HEALTH_SECONDS = 90.0
+"""What a provider said longer ago says nothing about now."""
+
 USUAL_APPROVERS = frozenset({"admin", "commander", "communications_lead"})
 
 
@@ -247,7 +250,10 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
             countries=house.countries,
         )
         waiting = await _waiting(session, house, playbook.quiet_for(incident["severity"]), meant, tried)
-        for finding in checks.ladder_findings(tried, house.channels):
+        trouble = await repository.channels_in_trouble(
+            session, [name for name in tried if name in house.channels], fresh=HEALTH_SECONDS
+        )
+        for finding in (*checks.ladder_findings(tried, house.channels), *checks.channel_findings(trouble)):
             if finding.level == "note":
                 notes.append(finding)
             else:

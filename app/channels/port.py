@@ -61,8 +61,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Health:
+    """Whether a provider would take a message. `misconfigured`: it is there, and refuses what was set up here."""
+
     ok: bool
     detail: str
+    misconfigured: bool = False
 
 
 ANSWERED_BY = "answered_by_"

@@ -148,7 +148,9 @@ class SmtpEmail:
             client = await self._connect()
             client.close()
         except aiosmtplib.SMTPAuthenticationError:
-            return Health(False, "the mail server refuses the user name or password in MUSTER_SMTP_URL")
+            return Health(
+                False, "the mail server refuses the user name or password in MUSTER_SMTP_URL", misconfigured=True
+            )
         except (SMTPException, OSError, TimeoutError, ssl.SSLError) as error:
             return Health(False, f"the mail server {self.host}:{self.port} cannot be used ({type(error).__name__})")
         return Health(True, "the mail server answers")

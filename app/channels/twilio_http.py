@@ -32,6 +32,8 @@ TEMPORARY_CODES = frozenset({10004, 20429, 21611, 30001, 30022, 63017})
 """Refusals at hand-over that pass by themselves: the same attempt waits and is tried again. 10004: too many calls at
 once."""
 
+DAY_USED_UP = 63038
+
 ACCOUNT_STATUSES = frozenset({401, 403, 404})
 ACCOUNT_CODES = frozenset({20003, 20005, 20008, 20403, 20404})
 """Wrong login, suspended account, test credentials, forbidden, no such account."""
@@ -203,13 +205,15 @@ class Account:
             account = await self.client.api.v2010.accounts(self.sid).fetch_async()
         except TwilioRestException as error:
             if error.status in (401, 403):
-                return Health(False, "Twilio refuses the account SID or auth token; check both settings")
+                return Health(
+                    False, "Twilio refuses the account SID or auth token; check both settings", misconfigured=True
+                )
             return Health(False, f"Twilio answers with an error ({error.status})")
         except UNREADABLE:
             return Health(False, "Twilio cannot be reached; check the network and MUSTER_TWILIO_API_BASE_URL")
         status = str(getattr(account.status, "value", account.status))
         if status != "active":
-            return Health(False, f"the Twilio account is {status}, not active")
+            return Health(False, f"the Twilio account is {status}, not active", misconfigured=True)
         return Health(True, "Twilio answers and takes our credentials")
 
     async def close(self) -> None:
@@ -219,12 +223,13 @@ class Account:
 def read_refusal(status: object, code: object, message: str) -> Outcome:
     """What an error answer to a hand-over proves. `status` and `code` are as the provider wrote them.
 
-    429 and the temporary codes: nothing was taken. Any 5xx: not known, they may have it. 401, 403 and 404 are about
+    429 and the temporary codes: nothing was taken, and it is for later; but a day that is used up (63038, which comes
+    with 429 too) is no matter of seconds. Any 5xx: not known, they may have it. 401, 403 and 404 are about
     our account and not about this message: nothing was taken, and it waits until the operator has put that right.
     Other 4xx: refused for good.
     """
     status, code = _number(status) or 0, _number(code)
-    if status == 429 or code in TEMPORARY_CODES:
+    if code != DAY_USED_UP and (status == 429 or code in TEMPORARY_CODES):
         slow_down = "the provider asks us to slow down"
         return Outcome(Kind.LATER, error_code=code or 20429, reason=slow_down, retry_after=1.0)
     if status >= 500:

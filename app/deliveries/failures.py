@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,7 +12,6 @@ from app.deliveries import repository, retry, telling
 from app.deliveries.retry import Treatment
 from app.deliveries.states import State
 from app.directory import service as directory
-from app.kernel.db import row
 from app.kernel.house import House
 
 log = logging.getLogger("muster.failures")
@@ -31,22 +28,15 @@ async def after_failure(
             log.error("the provider refuses: %s (code %s)", treatment.reason, entry["error_code"])
         if treatment.flag:
             await directory.suppress(session, entry["address"], entry["channel"], treatment.flag, now)
-    again = treatment.retries > entry["seq"] and State(entry["state"]) is not State.REJECTED
+    failed = await repository.failed_before(session, entry["delivery_id"], entry["rung"], entry["seq"])
+    again = treatment.retries > failed and State(entry["state"]) is not State.REJECTED
     if again:
         wait = timedelta(seconds=retry.RETRY_AFTER_SECONDS / house.time_scale)
         await repository.try_again(session, attempt_id, not_before=now + wait, now=now)
     # Where a later step was taken already, its successor keeps its own time.
-    if (treatment.next_channel or not again) and not await _later_step_taken(session, entry):
+    if (treatment.next_channel or not again) and not await repository.later_step_taken(
+        session, entry["delivery_id"], entry["rung"]
+    ):
         await repository.go_on(session, [entry["delivery_id"]], now=now)
     else:
         await telling.hasten(session, [entry["delivery_id"]], now=now)
-
-
-async def _later_step_taken(session: AsyncSession, entry: Mapping[str, Any]) -> bool:
-    return bool(
-        await row(
-            session,
-            "SELECT 1 AS one FROM attempt WHERE delivery_id = :delivery AND rung > :rung LIMIT 1",
-            {"delivery": entry["delivery_id"], "rung": entry["rung"]},
-        )
-    )

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries import telling
 from app.deliveries.sending import DISPATCH_JOB
+from app.deliveries.status import OVER
 from app.directory.audiences import route_parameters, routes_sql
 from app.kernel.db import rows, run
 from app.kernel.house import House
@@ -90,12 +91,12 @@ async def _waiting(session: AsyncSession, tellings: Sequence[Telling]) -> dict[t
     """(person, incident, kind) -> the last notice that has not begun to go out."""
     found = await rows(
         session,
-        """SELECT n.id, n.person_id, n.kind, d.incident_id
+        f"""SELECT n.id, n.person_id, n.kind, d.incident_id
            FROM unnest(CAST(:people AS bigint[]), CAST(:incidents AS bigint[]), CAST(:kinds AS text[]))
              AS t (person_id, incident_id, kind)
            JOIN notice n ON n.person_id = t.person_id AND n.kind = t.kind
            JOIN delivery d ON d.notice_id = n.id AND d.incident_id = t.incident_id AND d.cancelled_at IS NULL
-           JOIN attempt a ON a.delivery_id = d.id
+           JOIN attempt a ON a.delivery_id = d.id JOIN incident i ON i.id = d.incident_id AND NOT {OVER}
            WHERE a.state = 'queued' AND NOT EXISTS (
                SELECT FROM attempt other WHERE other.delivery_id = d.id AND other.id <> a.id)
              AND (a.lease_until IS NULL OR a.lease_until < clock_timestamp())
@@ -164,7 +165,7 @@ async def take_due_steps(session: AsyncSession, house: House, *, now: datetime) 
           SELECT d.id, d.person_id FROM delivery d JOIN incident i ON i.id = d.incident_id
           JOIN person p ON p.id = d.person_id
           WHERE d.notice_id IS NOT NULL AND d.next_step_at <= :now AND d.cancelled_at IS NULL
-            AND i.closed_at IS NULL AND p.active
+            AND NOT {OVER} AND p.active
           ORDER BY d.id LIMIT 500 FOR UPDATE OF d SKIP LOCKED
         ), r AS MATERIALIZED (
           {routes_sql(among="due")}

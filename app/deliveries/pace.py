@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,31 +14,51 @@ from app.deliveries import repository
 from app.deliveries.repository import tell_boards
 from app.kernel.db import row, rows, run
 from app.kernel.house import House
+from app.kernel.locks import Lock
 
 log = logging.getLogger("muster.pace")
 
 BULK = 5
 """The priority of what goes to everybody; whatever is more urgent has a lower number."""
 
-_CAP_LOCK = 727472005
+LONGEST = 25
+"""No text has so many parts (Twilio takes 1,600 characters): until less than that is left of a cap, all that is
+queued fits."""
 
 CAP_REACHED = 63038
 """Twilio's own code for an account whose day is used up: ours means the same, and the same follows."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a day's cap leaves: parts in all, parts for bulk, and the priority before which alone anything may go."""
+
+    left: int | None = None
+    for_bulk: float | None = None
+    before: int | None = None
 
 
 async def claim(session: AsyncSession, house: House, *, worker: str, channel: str, limit: int) -> list[tuple[int, int]]:
     """Leases queued attempts, the most urgent first, no more than the sender's rate allows now: (attempt id, fence)."""
     now = house.clock.now()
     rate, cap = (house.sms_a_second, house.sms_a_day) if channel == "sms" else (None, None)
-    bounds = []
-    if cap is not None:
-        bounds.append(await _room_today(session, cap, now))
+    room = await _room_today(session, cap, now) if cap is not None else Room()
+    bounds = [bound for bound in (room.for_bulk,) if bound is not None]
     if rate is not None:
         bounds.append(await _refill(session, channel, rate))
     parts = min(bounds, default=None)
-    if parts is not None and parts <= 0:
+    if room.left == 0 or (parts is not None and parts <= 0):
         return []
-    claimed = await repository.claim(session, worker=worker, channel=channel, limit=limit, parts=parts, now=now)
+    claimed = await repository.claim(
+        session,
+        worker=worker,
+        channel=channel,
+        limit=limit,
+        parts=parts,
+        at_most=room.left,
+        before=room.before,
+        now=now,
+    )
     if rate is not None and claimed:
         await run(
             session,
@@ -64,28 +85,31 @@ async def _refill(session: AsyncSession, channel: str, rate: float) -> float:
     return float(found["tokens"])
 
 
-async def _room_today(session: AsyncSession, cap: int, now: datetime) -> float:
-    """How many parts may still go today; one worker asks at a time.
+async def _room_today(session: AsyncSession, cap: int, now: datetime) -> Room:
+    """What may still go today; one worker asks at a time.
 
-    Once the bulk's share is used up, what goes to everybody takes the next channel instead; the urgent keep the rest.
+    Once the bulk's share is used up, what goes to everybody takes the next channel instead; the urgent keep the rest,
+    as far as it is long enough for them.
     """
-    await run(session, "SELECT pg_advisory_xact_lock(:lock)", {"lock": _CAP_LOCK})
+    await run(session, "SELECT pg_advisory_xact_lock(:lock)", {"lock": Lock.CAP.value})
     gone = await bulletins.parts_today(session, now=now)
-    if gone < cap * BULK_SHARE:
-        return cap * BULK_SHARE - gone
+    left, for_bulk = max(0, cap - gone), cap * BULK_SHARE - gone
+    if for_bulk > 0 and left >= LONGEST:
+        return Room(left, for_bulk)
     dropped = await rows(
         session,
         """WITH over AS (
              SELECT id FROM attempt WHERE state = 'queued' AND channel = 'sms' AND not_before <= :now
-               AND (priority >= :bulk OR :all) AND (lease_until IS NULL OR lease_until < clock_timestamp())
+               AND ((priority >= :bulk AND :over) OR parts > :left)
+               AND (lease_until IS NULL OR lease_until < clock_timestamp())
              ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)
            UPDATE attempt a SET state = 'suppressed', error_code = :code, lease_until = NULL, updated_at = :now,
                   reason = 'the cap on texts a day is reached'
            FROM over WHERE a.id = over.id RETURNING a.id, a.delivery_id""",
-        {"now": now, "bulk": BULK, "all": gone >= cap, "code": CAP_REACHED},
+        {"now": now, "bulk": BULK, "over": for_bulk <= 0, "left": left, "code": CAP_REACHED},
     )
     if dropped:
         log.error("the cap on texts a day is reached: %d people are tried on the next channel", len(dropped))
         await repository.go_on(session, [entry["delivery_id"] for entry in dropped], now=now)
         await tell_boards(session, [entry["id"] for entry in dropped])
-    return float(cap - gone)
+    return Room(left, for_bulk) if for_bulk > 0 else Room(left, before=BULK)

@@ -15,6 +15,7 @@ from app.deliveries import telling
 from app.deliveries.states import NOT_DELIVERED, State
 from app.directory.audiences import route_parameters, routes_sql, why_unreachable_sql
 from app.kernel.db import rows, run
+from app.kernel.locks import Lock
 
 _NOTHING_CAME = ", ".join(f"'{state}'" for state in sorted(NOT_DELIVERED | {State.ABSENT}))
 
@@ -43,9 +44,6 @@ _PRIORITY = """CASE WHEN (step.incident_id, step.person_id) IN (
     JOIN person p ON p.employee_id = ac.person_employee_id
     WHERE ra.role = 'incident_commander' AND ra.released_at IS NULL) THEN 2 ELSE 5 END"""
 """Whoever commands hears before everybody else, after help requests and escalations."""
-
-_CODES_LOCK = 727472003
-"""Sends take their reply codes one after the other, so that two incidents never give one phone the same code."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ async def plan(
     the bulletin is written in: `fr` for `fr-CA`. What may not ring yet waits in the queue for the end of its hours.
     """
     bulletin_id = bulletin["id"]
-    await run(session, "SELECT pg_advisory_xact_lock(:lock)", {"lock": _CODES_LOCK})
+    await run(session, "SELECT pg_advisory_xact_lock(:lock)", {"lock": Lock.CODES.value})
     await run(
         session,
         """INSERT INTO ladder_step (bulletin_id, rung, channel, tell, after_seconds)

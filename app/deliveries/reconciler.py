@@ -16,13 +16,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.channels.port import Listed, ProviderDown, Providers, Records
+from app.channels.port import Listed, Provider, ProviderDown, Providers, Records
 from app.deliveries import repository, service
 from app.kernel.db import row, rows
 from app.kernel.house import House
@@ -48,7 +48,10 @@ class Reconciler:
 
     house: House
     providers: Providers
-    _last_unreadable: float = 0.0
+    _last_down: dict[str, float] = field(default_factory=dict)
+    """When each channel's provider was last found unreachable, by this process's own clock."""
+    _answers: dict[str, bool] = field(default_factory=dict)
+    """Which provider whose list cannot be read answers otherwise; asked once in each pass."""
     _passed: int = 0
     """The last attempt looked at: where many cannot be settled yet, the others have their turn too."""
 
@@ -67,6 +70,7 @@ class Reconciler:
     async def step(self) -> int:
         """One pass. Returns how many attempts moved."""
         expired = await self.expire()
+        self._answers.clear()
         now = self.house.clock.now()
         settle = timedelta(seconds=self.house.settle_seconds)
         async with self.house.db.begin() as session:
@@ -94,24 +98,32 @@ class Reconciler:
             try:
                 settled = await self._look(provider, entry)
             except ProviderDown as error:
-                log.warning("the provider's list cannot be read (%s); unknown sends wait", error)
-                self._last_unreadable = time.monotonic()
-                return 0
+                if not await self._answers_at_all(provider, entry["channel"]):
+                    log.warning("the provider's list cannot be read (%s); unknown sends wait", error)
+                    self._last_down[entry["channel"]] = time.monotonic()
+                    return 0
+                log.warning("the provider answers, but its list cannot be read (%s)", error)
+                settled = False
             if settled:
                 return 1
         now = self.house.clock.now()
         # Without records nothing can ever be proven about this channel: waiting longer helps nobody.
         times = DEADLINE_TIMES_SETTLE if isinstance(provider, Records) else 1
-        unreadable = time.monotonic() - self._last_unreadable if self._last_unreadable else None
         waited = (now - entry["unknown_since"]).total_seconds()
-        if unreadable is not None:
-            waited = min(waited, unreadable)
+        if (down := self._last_down.get(entry["channel"])) is not None:
+            waited = min(waited, time.monotonic() - down)
         settle = self.house.settle_seconds
         if waited < min(times * settle, max(DEADLINE_SECONDS, settle)):
             return 0
         async with self.house.db.begin() as session:
             await service.give_up_on(session, [entry["id"]], now=now)
         return 1
+
+    async def _answers_at_all(self, provider: Provider, channel: str) -> bool:
+        """Whether a provider whose list fails is there: then its list may fail for ever, and waiting has an end."""
+        if channel not in self._answers:
+            self._answers[channel] = (await provider.check()).ok
+        return self._answers[channel]
 
     async def _look(self, provider: Records, entry: dict[str, Any]) -> bool:
         """Whether the list settled it. Raises ProviderDown.

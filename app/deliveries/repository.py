@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.channels.kinds import RINGING, sql_list
 from app.deliveries import telling
 from app.deliveries.states import OPEN_TO_PROOF
+from app.deliveries.status import OVER
 from app.kernel.db import row, rows, run
 
 LEASE_SECONDS = 10.0
@@ -40,11 +41,13 @@ class Result:
 
 
 async def claim(
-    session: AsyncSession, *, worker: str, channel: str, limit: int, parts: float | None, now: datetime
-) -> list[RowMapping]:
+    session: AsyncSession, *, worker: str, channel: str, limit: int, parts: float | None, at_most: int | None,
+    before: int | None, now: datetime,
+) -> list[RowMapping]:  # fmt: skip
     """Leases up to `limit` queued attempts, the most urgent first: `id`, `fence`, `parts`.
 
-    `parts`: no more once the ones before come to as many parts; None for no such bound.
+    `parts`: no more once the ones before come to as many parts. `at_most`: no more parts than that in all. `before`:
+    only what is more urgent than this priority. None for no such bound.
     """
     found = await rows(
         session,
@@ -53,18 +56,21 @@ async def claim(
           SELECT id, priority, not_before, parts FROM attempt
           WHERE state = 'queued' AND not_before <= :now AND channel = :channel
             AND (lease_until IS NULL OR lease_until < clock_timestamp())
+            AND (CAST(:before AS int) IS NULL OR priority < CAST(:before AS int))
           ORDER BY priority, not_before, id LIMIT :limit FOR UPDATE SKIP LOCKED
         ), picked AS (
-          SELECT id, sum(parts) OVER (ORDER BY priority, not_before, id) - parts AS before FROM due
+          SELECT id, parts, sum(parts) OVER (ORDER BY priority, not_before, id) - parts AS before FROM due
         )
         UPDATE attempt a SET fence = a.fence + 1, worker = :worker,
                lease_until = clock_timestamp() + make_interval(secs => :lease)
         FROM picked WHERE a.id = picked.id
           AND (CAST(:parts AS float8) IS NULL OR picked.before < CAST(:parts AS float8))
+          AND (CAST(:at_most AS int) IS NULL OR picked.before + picked.parts <= CAST(:at_most AS int))
         RETURNING a.id, a.fence, a.parts, a.priority
         """,
-        {"now": now, "channel": channel, "limit": limit, "worker": worker, "lease": LEASE_SECONDS, "parts": parts},
-    )
+        {"now": now, "channel": channel, "limit": limit, "worker": worker, "lease": LEASE_SECONDS, "parts": parts,
+         "at_most": at_most, "before": before},
+    )  # fmt: skip
     return sorted(found, key=lambda entry: (entry["priority"], entry["id"]))
 
 
@@ -113,8 +119,7 @@ async def mark_handing_over(
           WHERE (n.id IS NOT NULL OR (b.state = 'sent' AND m.text IS NOT NULL))
             AND (n.id IS NULL OR n.kind <> '{telling.KIND}' OR silent.names IS NOT NULL)
             AND NOT EXISTS ({_QUIET.replace("a.channel", "mine.channel")})
-            AND d.cancelled_at IS NULL AND d.response IS NULL AND p.active
-            AND i.closed_at IS NULL
+            AND d.cancelled_at IS NULL AND d.response IS NULL AND p.active AND NOT {OVER}
             AND NOT EXISTS (SELECT FROM suppression x WHERE x.address = mine.address
               AND (x.channel = mine.channel OR (mine.channel = 'voice' AND x.reason = 'invalid')))
             AND (mine.channel NOT IN ({sql_list(RINGING)}) OR CAST(:countries AS text[]) IS NULL OR EXISTS (
@@ -160,7 +165,7 @@ async def _drop_unfit(
             CASE WHEN d.response IS NOT NULL THEN 'answered'
                  WHEN d.cancel_reason IS NOT NULL THEN d.cancel_reason
                  WHEN b.state <> 'sent' THEN 'cancelled'
-                 WHEN i.closed_at IS NOT NULL THEN 'the incident is closed'
+                 WHEN {OVER} THEN 'the incident is closed'
                  WHEN NOT p.active THEN 'left'
                  WHEN n.kind = '{telling.KIND}' AND NOT EXISTS (
                    SELECT FROM ({telling.SILENT}) open WHERE open.notice_id = n.id) THEN 'everybody has answered'
@@ -175,7 +180,7 @@ async def _drop_unfit(
                                   AND m.channel = a.channel AND m.language IN (d.language, ''))
                    THEN 'there is no script for this channel' END AS reason,
             (d.response IS NOT NULL OR d.cancelled_at IS NOT NULL OR coalesce(b.state <> 'sent', false)
-             OR i.closed_at IS NOT NULL) AS stopped,
+             OR {OVER}) AS stopped,
             ({_QUIET}) AS quiet_until
           FROM attempt a
           JOIN unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
@@ -369,14 +374,36 @@ async def still_unknown(session: AsyncSession, attempt_id: int) -> bool:
 
 
 async def try_again(session: AsyncSession, attempt_id: int, *, not_before: datetime, now: datetime) -> None:
-    """A new attempt, with a new token, on the same step and address."""
+    """A new attempt, with a new token, on the same step and address. It is the same news, as old as that."""
     await run(
         session,
         """INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, parts, not_before, fence,
                                 tries, created_at, updated_at)
-           SELECT delivery_id, rung, seq + 1, channel, address, 'queued', priority, parts, :not_before, 0, 0, :now, :now
+           SELECT delivery_id, rung, seq + 1, channel, address, 'queued', priority, parts, :not_before, 0, 0,
+                  coalesce(held_until, created_at), :now
            FROM attempt WHERE id = :id ON CONFLICT (delivery_id, rung, seq) DO NOTHING""",
         {"id": attempt_id, "not_before": not_before, "now": now},
+    )
+
+
+async def failed_before(session: AsyncSession, delivery_id: int, rung: int, seq: int) -> int:
+    """How many earlier attempts of this step failed; one that the provider never had is none."""
+    found = await row(
+        session,
+        """SELECT count(*) AS n FROM attempt
+           WHERE delivery_id = :delivery AND rung = :rung AND seq < :seq AND state <> 'absent'""",
+        {"delivery": delivery_id, "rung": rung, "seq": seq},
+    )
+    return int(found["n"]) if found else 0
+
+
+async def later_step_taken(session: AsyncSession, delivery_id: int, rung: int) -> bool:
+    return bool(
+        await row(
+            session,
+            "SELECT 1 AS one FROM attempt WHERE delivery_id = :delivery AND rung > :rung LIMIT 1",
+            {"delivery": delivery_id, "rung": rung},
+        )
     )
 
 

@@ -47,6 +47,9 @@ TREATMENTS: dict[int, Treatment] = {
         Treatment(21408, "the account may not text this region", alarm=True),
         Treatment(21612, "the provider has no route to this number", alarm=True),
         Treatment(21608, "the trial account may not text this number", alarm=True),
+        Treatment(21606, "the account may not text from this sender", alarm=True),
+        Treatment(21659, "the account may not text from this sender", alarm=True),
+        Treatment(21703, "the Messaging Service has no sender in its pool", alarm=True),
         Treatment(30034, "the sender is not registered with the carriers", alarm=True),
         # Calls.
         Treatment(10004, "too many calls at once", retries=2, next_channel=False),

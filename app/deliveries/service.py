@@ -15,6 +15,7 @@ from app.deliveries.callbacks import record_all, shown
 from app.deliveries.failures import after_failure
 from app.deliveries.repository import Result
 from app.deliveries.states import NOT_DELIVERED, State
+from app.deliveries.status import OVER
 from app.kernel.db import rows, run
 from app.kernel.house import House
 
@@ -78,8 +79,15 @@ async def prove_sent(session: AsyncSession, house: House, attempt_id: int, found
     await record_all(session, house, shown(attempt_id, found))
 
 
+PATIENCE = 3
+"""So many times the provider did not have it: whoever it is for is tried on the next channel beside."""
+
+
 async def prove_absent(session: AsyncSession, attempt_id: int, *, now: datetime) -> bool:
-    """The provider's list, proven readable, does not show it: this attempt is over and a new one follows at once."""
+    """The provider's list, proven readable, does not show it: this attempt is over and a new one follows at once.
+
+    Where that happens again and again, the next step is due as well: the news does not wait for this provider.
+    """
     ended = await run(
         session,
         """UPDATE attempt SET state = 'absent', reason = 'the provider does not have it', updated_at = :now
@@ -88,6 +96,12 @@ async def prove_absent(session: AsyncSession, attempt_id: int, *, now: datetime)
     )
     if ended:
         await repository.try_again(session, attempt_id, not_before=now, now=now)
+        entry = await repository.attempt(session, attempt_id)
+        assert entry is not None
+        if entry["seq"] + 1 >= PATIENCE and not await repository.later_step_taken(
+            session, entry["delivery_id"], entry["rung"]
+        ):
+            await repository.go_on(session, [entry["delivery_id"]], now=now)
         await tell_boards(session, [attempt_id])
     return bool(ended)
 
@@ -133,7 +147,7 @@ async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
     ended = await rows(
         session,
         # Where only telling others was left, nothing of the person's own is stopped: they stay as they are.
-        """UPDATE delivery d SET next_rung = NULL, next_step_at = NULL, next_tell_rung = NULL, next_tell_at = NULL,
+        f"""UPDATE delivery d SET next_rung = NULL, next_step_at = NULL, next_tell_rung = NULL, next_tell_at = NULL,
                   cancelled_at = CASE WHEN i.closed_at IS NOT NULL AND d.next_rung IS NOT NULL
                     THEN coalesce(d.cancelled_at, :now) ELSE d.cancelled_at END,
                   cancel_reason = CASE WHEN i.closed_at IS NOT NULL AND d.next_rung IS NOT NULL
@@ -141,7 +155,7 @@ async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
            FROM delivery again LEFT JOIN bulletin b ON b.id = again.bulletin_id, incident i, person p
            WHERE (d.next_step_at <= :now OR d.next_tell_at <= :now) AND again.id = d.id
              AND i.id = d.incident_id AND p.id = d.person_id
-             AND (coalesce(b.state <> 'sent', false) OR i.closed_at IS NOT NULL OR NOT p.active) RETURNING d.id""",
+             AND (coalesce(b.state <> 'sent', false) OR {OVER} OR NOT p.active) RETURNING d.id""",
         {"now": now},
     )
     return len(ended)

@@ -15,6 +15,10 @@ def _list(states: frozenset[State]) -> str:
     return ", ".join(f"'{state}'" for state in sorted(states))
 
 
+OVER = "coalesce(i.closed_at >= d.created_at, false)"
+"""Whether the incident `i` was closed after the delivery `d` was made. Who asks for help afterwards is still heard, and
+the notices of that still go."""
+
 ATTEMPT_SUMMARY = f"""
   SELECT a.delivery_id,
          bool_or(a.state IN ({_list(WITH_PROVIDER)})) AS with_provider,

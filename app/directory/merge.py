@@ -13,9 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.directory.importing import STAGED, TEXTS, Nameless
 from app.kernel.db import driver_connection, row, rows, run
-
-_IMPORT_LOCK = 727472002
-"""Advisory lock: one import at a time. Taken after staging, so that reading a file holds up nobody."""
+from app.kernel.locks import Lock
 
 _STAGED_NAMES = ", ".join(name for name, _ in STAGED)
 
@@ -49,7 +47,7 @@ async def stage(session: AsyncSession, copy_text: bytes) -> None:
 
 async def lock(session: AsyncSession) -> None:
     """Waits for an import that runs now, and gives the planner the staged rows' true number."""
-    await run(session, "SELECT pg_advisory_xact_lock(:key)", {"key": _IMPORT_LOCK})
+    await run(session, "SELECT pg_advisory_xact_lock(:key)", {"key": Lock.IMPORT.value})
     await run(session, "ANALYZE people_import")
 
 

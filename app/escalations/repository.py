@@ -9,14 +9,12 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.kernel.db import row, rows, run
-
-_TELL_LOCK = 727472005
-"""One timer tells at a time; the others find nothing to do and come again."""
+from app.kernel.locks import Lock
 
 
 async def alone(session: AsyncSession) -> bool:
     """Whether this transaction is the one that tells; until it ends no other is."""
-    found = await row(session, "SELECT pg_try_advisory_xact_lock(:lock) AS ours", {"lock": _TELL_LOCK})
+    found = await row(session, "SELECT pg_try_advisory_xact_lock(:lock) AS ours", {"lock": Lock.TELL.value})
     return bool(found and found["ours"])
 
 

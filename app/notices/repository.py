@@ -11,9 +11,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.kernel.db import rows, run
-
-_PERSON_LOCK = 727472004
-"""With the person's id: notices to one person are made one after the other, so that the limit holds."""
+from app.kernel.locks import Lock
 
 
 async def lock_people(session: AsyncSession, person_ids: Sequence[int]) -> None:
@@ -23,7 +21,7 @@ async def lock_people(session: AsyncSession, person_ids: Sequence[int]) -> None:
         """SELECT pg_advisory_xact_lock(:room, each.place) FROM (
              SELECT DISTINCT CAST(id % 2147483647 AS int) AS place FROM unnest(CAST(:people AS bigint[])) AS p (id)
              ORDER BY 1) each""",
-        {"room": _PERSON_LOCK, "people": list(person_ids)},
+        {"room": Lock.PERSON.value, "people": list(person_ids)},
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.kernel.db import row, rows, run
+from app.kernel.locks import Lock
 
 _COLUMNS = "r.id, r.slug, r.revision, r.sha256, r.title, r.content"
 
@@ -42,7 +43,7 @@ async def save(
 ) -> bool:  # fmt: skip
     """Makes this text the slug's current revision; True when anything changed."""
     # One saver at a time: two processes that start together must agree on the revision's number.
-    await run(session, "SELECT pg_advisory_xact_lock(727472002)")
+    await run(session, "SELECT pg_advisory_xact_lock(:lock)", {"lock": Lock.PLAYBOOKS.value})
     await run(
         session,
         """INSERT INTO playbook_revision (slug, revision, sha256, title, content, source, created_at)

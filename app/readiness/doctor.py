@@ -23,8 +23,8 @@ from app.kernel.house import House
 from app.playbooks import service as playbooks
 from app.playbooks.schema import SEVERITIES, Playbook
 from app.readiness import service
+from app.readiness.service import INBOUND_PATH
 
-INBOUND_PATH = "/webhooks/twilio/inbound"
 APART = timedelta(seconds=5)
 """Clocks that differ by more than this are worth a line; an HTTP date counts whole seconds."""
 

@@ -18,11 +18,14 @@ class WorkerHeartbeat(SQLModel, table=True):
 
 
 class ProviderHealth(SQLModel, table=True):
+    """What each channel's provider said last. `misconfigured`: it is there, and only an operator can mend it."""
+
     __tablename__ = "provider_health"
 
     provider: str = Field(primary_key=True)
     ok: bool
     detail: str
+    misconfigured: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     checked_at: datetime = Field(sa_column=moment())
 
 

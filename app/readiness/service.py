@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from app.channels.port import Providers
+from app.channels.port import Examinable, Examined, Health, Providers
 from app.kernel.db import rows, run
 from app.kernel.house import House
 
 WORKER_SILENT_SECONDS = 30
 PROVIDER_STALE_SECONDS = 90
+SENDERS_SECONDS = 60.0
+INBOUND_PATH = "/webhooks/twilio/inbound"
+
+
+class Senders:
+    """What the providers last said of the senders that were set up here; asked once a minute."""
+
+    def __init__(self) -> None:
+        self._asked: float | None = None
+        self._known: dict[str, Examined] = {}
+
+    async def refused(self, house: House, providers: Providers, answering: Sequence[str]) -> dict[str, str]:
+        """Why a channel's sender is refused, for those of the answering channels whose is."""
+        if self._asked is None or time.monotonic() - self._asked >= SENDERS_SECONDS:
+            self._asked = time.monotonic()
+            for channel in answering:
+                provider = providers.by_channel[channel]
+                if isinstance(provider, Examinable):
+                    found = await provider.examine(house.base_url + INBOUND_PATH)
+                    if "sender" in found:
+                        self._known[channel] = found["sender"]
+        return {channel: known.detail for channel, known in self._known.items() if known.ok is False}
 
 
 async def beat(house: House, worker: str) -> None:
@@ -31,23 +55,31 @@ async def gone(house: House, worker: str) -> None:
         await run(session, "DELETE FROM worker_heartbeat WHERE worker = :worker", {"worker": worker})
 
 
-async def probe(house: House, providers: Providers) -> dict[str, tuple[bool, str]]:
-    """Asks each provider whether it would take a message now, and records the answers."""
-    found: dict[str, tuple[bool, str]] = {}
-    for channel, provider in providers.by_channel.items():
-        health = await provider.check()
-        found[channel] = (health.ok, health.detail)
+async def probe(house: House, providers: Providers, senders: Senders | None = None) -> dict[str, tuple[bool, str]]:
+    """Asks each provider whether it would take a message now, and records the answers: as (ok, detail) by channel.
+
+    With `senders` a channel whose sender is refused is not ok either.
+    """
+    healths = {channel: await provider.check() for channel, provider in providers.by_channel.items()}
+    if senders is not None:
+        answering = [channel for channel, health in healths.items() if health.ok]
+        for channel, wrong in (await senders.refused(house, providers, answering)).items():
+            if healths[channel].ok:
+                healths[channel] = Health(False, wrong, misconfigured=True)
     async with house.db.begin() as session:
-        for channel, (ok, detail) in found.items():
+        for channel, health in healths.items():
             await run(
                 session,
-                """INSERT INTO provider_health (provider, ok, detail, checked_at)
-                   VALUES (:provider, :ok, :detail, clock_timestamp())
-                   ON CONFLICT (provider) DO UPDATE
-                   SET ok = excluded.ok, detail = excluded.detail, checked_at = excluded.checked_at""",
-                {"provider": channel, "ok": ok, "detail": detail},
-            )
-    return found
+                """INSERT INTO provider_health (provider, ok, detail, misconfigured, checked_at)
+                   VALUES (:provider, :ok, :detail, :misconfigured, clock_timestamp())
+                   ON CONFLICT (provider) DO UPDATE SET ok = excluded.ok, detail = excluded.detail,
+                   misconfigured = excluded.misconfigured, checked_at = excluded.checked_at""",
+                {
+                    "provider": channel, "ok": health.ok, "detail": health.detail,
+                    "misconfigured": health.misconfigured,
+                },
+            )  # fmt: skip
+    return {channel: (health.ok, health.detail) for channel, health in healths.items()}
 
 
 async def ready(house: House) -> dict[str, Any]:

@@ -40,12 +40,16 @@ async def picked_up(session: AsyncSession, house: House, attempt_id: int, *, ans
 async def pressed(
     session: AsyncSession, house: House, attempt_id: int, *, sid: str, answered_by: str, keys: str, turn: int
 ) -> Turn:
-    """Handles one key, once for each turn of the call, and says what comes next. Raises NotFound.
+    """Handles one key, once for each turn of the call, and says what comes next.
+
+    Raises NotFound for what is no call of ours, or another call than the one that was begun for this attempt.
 
     A message that was replaced, cancelled or closed while it was read is answered no more; but whoever asks for help
     is heard.
     """
     call = await _call(session, attempt_id)
+    if call["sid"] not in (None, sid):
+        raise NotFound("This callback address belongs to another call.")
     message = await _message(session, call)
     response = KEYS.get(keys)
     if not call["active"] or is_machine(answered_by) or call["machine"]:
@@ -58,10 +62,11 @@ async def pressed(
         await _keep(session, house, attempt_id, sid, turn, keys, "repeat" if keys == REPEAT else "no_choice")
         return spoken.again(message, turn) if keys == REPEAT else spoken.not_a_choice(message, turn)
     before = call["response"]
-    if await _keep(session, house, attempt_id, sid, turn, keys, "answered"):
-        act = Act(response, "voice", house.clock.now())
-        actor = f"person:{call['person_id']}"
-        await service.take_answer(session, house, call["delivery_id"], act, actor=actor)
+    if not await _keep(session, house, attempt_id, sid, turn, keys, "answered"):
+        # The turn was handled: what counts, and is said, is what was noted then.
+        return spoken.noted(message, before, turn, changed=False) if before else spoken.again(message, turn)
+    act = Act(response, "voice", house.clock.now())
+    await service.take_answer(session, house, call["delivery_id"], act, actor=f"person:{call['person_id']}")
     return spoken.noted(message, response, turn, changed=before not in (None, response))
 
 

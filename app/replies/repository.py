@@ -244,12 +244,12 @@ async def help_to_tell(session: AsyncSession, request_id: int) -> RowMapping:
 
 
 async def help_to_climb(session: AsyncSession, *, now: datetime, limit: int) -> Sequence[int]:
-    """Requests that nobody took in time; what is over needs no telling. Locked."""
+    """Requests that nobody took in time; what is over needs no telling, unless they asked afterwards. Locked."""
     await run(
         session,
         """UPDATE help_request h SET climb_at = NULL FROM incident i
            WHERE h.climb_at <= :now AND i.id = h.incident_id
-             AND (h.closed_at IS NOT NULL OR h.taken_at IS NOT NULL OR i.closed_at IS NOT NULL)""",
+             AND (h.closed_at IS NOT NULL OR h.taken_at IS NOT NULL OR i.closed_at >= h.opened_at)""",
         {"now": now},
     )
     found = await rows(
@@ -350,6 +350,7 @@ async def call(session: AsyncSession, attempt_id: int, *, answered_by: str) -> R
         """
         SELECT a.delivery_id, d.person_id, d.response, d.cancelled_at, d.audience, p.name, p.active, b.stage,
                b.state AS bulletin_state, i.drill, i.closed_at, i.revision_id, m.text, m.language,
+               a.provider_message_id AS sid,
                EXISTS (SELECT FROM delivery n JOIN bulletin nb ON nb.id = n.bulletin_id
                        WHERE n.incident_id = d.incident_id AND n.person_id = d.person_id AND nb.number > b.number
                          AND nb.sent_at IS NOT NULL) AS newer,

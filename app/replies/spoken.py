@@ -57,9 +57,9 @@ class Message:
 
 
 def picked_up(message: Message, turn: int) -> Turn:
-    """Somebody picked up, or has heard it and pressed nothing: twice the words the first time, once the second."""
+    """Somebody picked up: twice the words. Has heard them and pressed nothing: only how to answer, once more."""
     first = turn == 0
-    said = [_hello(message.name), *_script(message, twice=first)] if first else _script(message)
+    said = [_hello(message.name), *_script(message, twice=True)] if first else _how(message.name)
     return _ask(message, said, turn, silence=turn + 1 if first else None, end="Nothing was noted.")
 
 

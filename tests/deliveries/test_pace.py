@@ -163,6 +163,27 @@ async def test_a_used_up_day_sends_everybody_to_the_next_channel_and_keeps_a_res
     assert await _by_state(paced, later) == {"accepted": 1}
 
 
+async def test_more_bulk_than_is_dropped_at_once_leaves_the_rest_alone(paced: Desk, at_the_desk: Crew) -> None:
+    """Neither a bulletin to very many nor a text of several parts goes into what is kept for the urgent."""
+    await _nothing_waits(paced)
+    async with paced.house.db.begin() as session:
+        before = await bulletins.parts_today(session, now=paced.clock.now())
+    cap = before + 60
+    paced.house = replace(paced.house, sms_a_day=cap)
+    people = [a_person(email="") for _ in range(1100)]
+    key = await at_the_desk.told(*people)
+    for _ in range(3):
+        await paced.hand_over()
+    states = await _by_state(paced, key)
+    assert set(states) == {"accepted", "suppressed"}
+    assert sum(states.values()) == len(people)
+    async with paced.house.db.begin() as session:
+        used = await bulletins.parts_today(session, now=paced.clock.now())
+    assert cap * BULK_SHARE <= used < cap
+    adds_up(await paced.board(key))
+    paced.clock.advance(seconds=86_400 + 60)
+
+
 async def test_a_carrier_that_asks_to_slow_down_holds_up_no_other_channel(the_desk: Desk, at_the_desk: Crew) -> None:
     await faults(the_desk, http="429")
     try:

@@ -99,3 +99,37 @@ async def test_an_id_that_another_message_has_costs_nobody_else_and_is_not_tried
     await service.record_results(muster.house, answers)
     states = [tried(await crew.person(key, person)) for person in people]
     assert states == [[("sms", "accepted")], [("sms", "uncertain")], [("sms", "accepted")]]
+
+
+async def test_a_list_that_cannot_be_read_holds_nobody_up_for_ever(muster: Desk) -> None:
+    """The provider answers and its list does not: after the deadline unknown is uncertain, and the next channel goes.
+
+    A mail whose outcome is unknown does not wait for it. While the provider as a whole is down, it is waited for.
+    """
+    person = a_person("4005")
+    crew = Crew(muster)
+    cut = a_person(mobile="", email=f"cut+{crew.site[-8:]}@example.org")
+    key = await crew.told(person, cut, severity="SEV3")
+    await muster.hand_over()
+    await faults(muster, list="500", receipts="off")
+    settle = muster.house.settle_seconds
+    try:
+        await faults(muster, http="down")
+        for _ in range(6):
+            muster.clock.advance(seconds=settle)
+            await muster.settle_unknown()
+        states = {entry["channel"]: entry["state"] for entry in await muster.attempts(key)}
+        assert states == {"sms": "unknown", "email": "uncertain"}
+        await faults(muster, http=None)
+        await muster.until(lambda: _gone_by(muster, key))
+    finally:
+        await faults(muster, http=None, list=None, receipts=None)
+    await muster.take_steps()
+    await muster.hand_over()
+    assert [mail["to"] for mail in await muster.emails(person.email)], "the next channel"
+
+
+async def _gone_by(muster: Desk, key: str) -> bool:
+    muster.clock.advance(seconds=muster.house.settle_seconds)
+    await muster.settle_unknown()
+    return "unknown" not in {entry["state"] for entry in await muster.attempts(key)}

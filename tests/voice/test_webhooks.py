@@ -83,9 +83,10 @@ async def test_the_first_words_name_the_person_read_the_script_twice_and_take_on
     for phrase in ("Press 1", "Press 2", "Press 3", "Press star", "only if you are Ada <Lovelace> & Söhne"):
         assert phrase in text
     assert document[1].tag == "Redirect"
-    # Nobody presses: once more, and then the end of it.
+    # Nobody presses: how to answer once more, and then the end of it.
     again = await call.said((document[1].text or "").partition(call.address)[2])
-    assert words(again).count("tills are down") == 1
+    assert words(again).startswith("Press 1")
+    assert "tills" not in words(again)
     assert "Nothing was noted. Goodbye." in words(again)
     assert again[-1].tag == "Hangup"
     assert (await call.entry())["response"] is None
@@ -217,6 +218,39 @@ async def test_whoever_asks_for_help_is_heard_though_the_message_was_just_replac
     assert "you need help" in await call.presses("2")
     asked = await call.desk.call("GET", f"/incidents/{call.key}/help-requests")
     assert [entry["person_id"] for entry in asked["items"]] == [call.person.id]
+
+
+async def test_whoever_asks_for_help_in_a_call_is_told_on_though_the_incident_was_just_closed(crew: Crew) -> None:
+    call = await a_call(crew)
+    leader = a_person()
+    await crew.hire(leader)
+    await call.desk.call("PATCH", f"/incidents/{call.key}", {"commander": leader.id, "reason": "She is on duty."})
+    await call.said("", **HUMAN)
+    await closed(call)
+    call.desk.clock.advance(seconds=1)
+    assert "The incident team sees it now" in await call.presses("2")
+    await call.desk.hand_over()
+    (asked,) = (await call.desk.call("GET", f"/incidents/{call.key}/help-requests"))["items"]
+    assert asked["state"] == "open"
+    assert len(asked["told"]) == 1
+    (text,) = await call.desk.texts(leader.mobile)
+    assert "needs help" in text["body"]
+
+
+async def test_another_key_for_a_turn_that_was_handled_says_what_was_noted(crew: Crew) -> None:
+    call = await a_call(crew)
+    await call.presses("1")
+    said = await call.presses("2")
+    assert "Noted: you are OK" in said
+    assert "Changed" not in said
+    assert (await call.entry())["response"] == "ok"
+
+
+async def test_a_key_from_another_call_counts_for_nobody(crew: Crew) -> None:
+    call = await a_call(crew)
+    other = await call.post("/answer?turn=1", {"Digits": "1", "CallSid": "CA" + "9" * 32})
+    assert other.status_code == 404
+    assert (await call.entry())["response"] is None
 
 
 async def test_a_repeated_key_is_handled_once(crew: Crew) -> None:
