@@ -66,7 +66,7 @@ async def send(
     if total > house.confirm_above and not confirm:
         raise Conflict(
             f"This goes to {total:,} people, which is more than {house.confirm_above:,}. Look once more at who gets "
-            'it; then send "confirm": true.',
+            'it; then confirm it ("confirm": true, or --confirm).',
             recipients=total,
             confirm_above=house.confirm_above,
         )

@@ -40,6 +40,12 @@ def signatures(account_sid: str, auth_token: str) -> Signatures:
     return Signatures(account_sid, auth_token)
 
 
+class NotSigned(Forbidden):
+    """It does not come from our account at the provider, whoever sent it."""
+
+    title = "Not signed by our account at the provider"
+
+
 async def verified(request: Request) -> dict[str, str]:
     """The form as Twilio sent it, blank fields kept. Raises Forbidden unless our account signed it for this URL."""
     body = await request.body()
@@ -48,7 +54,7 @@ async def verified(request: Request) -> dict[str, str]:
             body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS, encoding="utf-8", errors="strict"
         )
     except ValueError:
-        raise Forbidden("The signature does not fit.") from None
+        raise NotSigned("The signature does not fit.") from None
     form = dict(pairs)
     signatures: Signatures | None = request.app.state.signatures
     house: House = request.app.state.house
@@ -65,7 +71,7 @@ async def verified(request: Request) -> dict[str, str]:
         known = house.signer.attempt_id(token) is not None
         tally.refused(ours=known or (signatures is not None and form.get("AccountSid") == signatures.account_sid))
         log.warning("a webhook with a signature that does not fit was refused")
-        raise Forbidden("The signature does not fit.")
+        raise NotSigned("The signature does not fit.")
     tally.taken()
     return form
 

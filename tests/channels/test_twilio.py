@@ -77,6 +77,7 @@ CASES: list[tuple[str, Talk, Kind, int | None, bool]] = [
     ("suspended account", answers(403, error(20005)), Kind.LATER, 20005, True),
     ("no such account", answers(404, error(20404)), Kind.LATER, 20404, True),
     ("rate limit", answers(429, error(20429)), Kind.LATER, 20429, False),
+    ("the day is used up, which comes as a rate limit", answers(429, error(63038)), Kind.REJECTED, 63038, False),
     ("rate limit without a body", answers(429, ""), Kind.LATER, 429, False),
     ("rate limit as problem+json", answers(429, problem(429, 20429)), Kind.LATER, 20429, False),
     ("queue full", answers(400, error(21611)), Kind.LATER, 21611, False),

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from app.deliveries import repository, service
 from app.deliveries.retry import RETRY_AFTER_SECONDS, TREATMENTS, UNKNOWN_CODE, back_off, treatment
-from app.kernel.db import rows
+from app.kernel.db import rows, run
 from tests.journeys.crew import Crew, Desk, Person, a_person
 
 UNKNOWN = 31999
@@ -172,3 +173,31 @@ def test_waiting_grows_and_stays_bounded() -> None:
     assert waits == sorted(waits)
     assert waits[0] == 0.5
     assert waits[-1] == 20.0
+
+
+async def test_news_that_the_provider_never_has_goes_by_the_next_channel_beside(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    """Three times absent: tried again, and mailed meanwhile. It stays as old as it is."""
+    person = a_person()
+    key = await at_the_desk.told(person)
+    born = (await the_desk.attempts(key))[0]["created_at"]
+    for times in range(1, 4):
+        attempt = (await the_desk.attempts(key))[-1]
+        async with the_desk.house.db.begin() as session:
+            await run(
+                session,
+                """UPDATE attempt SET state = 'unknown', tries = 1, handed_over_at = :now, unknown_since = :now,
+                   write_by = :now WHERE id = :id""",
+                {"id": attempt["id"], "now": the_desk.clock.now()},
+            )
+            assert await service.prove_absent(session, attempt["id"], now=the_desk.clock.now())
+        await the_desk.take_steps()
+        channels = [entry["channel"] for entry in await the_desk.attempts(key)]
+        assert channels.count("sms") == times + 1
+        assert channels.count("email") == (times == 3)
+    last = [entry for entry in await the_desk.attempts(key) if entry["channel"] == "sms"][-1]
+    assert last["created_at"] == born
+    async with the_desk.house.db.begin() as session:
+        # A failure after absences is the first: the promised retry follows.
+        assert await repository.failed_before(session, last["delivery_id"], last["rung"], last["seq"]) == 0

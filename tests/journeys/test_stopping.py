@@ -50,6 +50,8 @@ async def test_whoever_leaves_after_the_text_gets_no_mail(the_desk: Desk, at_the
     await the_desk.take_steps()
     await the_desk.hand_over()
     assert await the_desk.emails(leaver.email) == []
+    entry = await the_desk.person(key, leaver.id)
+    assert (entry["left"], entry["next_step"], entry["status"]) == (True, None, "waiting")
     # They have the text: it was accepted, so they are not `cancelled`.
     assert await counts(the_desk, key) == {"waiting": 1}
     assert (await at_the_desk.person(key, leaver))["next_step"] is None
