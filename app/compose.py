@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from procrastinate import App
@@ -86,7 +86,7 @@ def make_watch(program: Program, providers: Providers, holder: str, tally: Tally
         email=settings.alarm_email,
         sms=settings.alarm_sms,
         heartbeat_url=settings.heartbeat_url,
-        disk=program.embedded.folder if program.embedded else None,
+        disk=program.house.disk,
     )
     return Watch(program.house, providers, ways, holder, tally)
 
@@ -98,6 +98,8 @@ async def open_program(settings: Settings, *, pool_size: int = 10) -> AsyncItera
         db = Database(url, pool_size=pool_size)
         jobs_app = make_app(url)
         house = make_house(settings, db, Jobs(jobs_app))
+        if embedded:
+            house = replace(house, disk=embedded.folder)
         try:
             yield Program(settings, house, url, jobs_app, embedded)
         finally:

@@ -21,7 +21,7 @@ class House:
     `sms_a_second` and `sms_a_day` are the sender's, in parts; None for no bound of ours; `sms_guess` is
     the rate that the provider is known to keep for such a sender. A send to more than
     `confirm_above` people must be confirmed. `time_scale` divides ladder, cadence, deadline and digit-race times;
-    `settle_seconds` is never scaled.
+    `settle_seconds` is never scaled. `disk` is a folder on the database's disk, when that is on this machine.
     """
 
     db: Database
@@ -40,6 +40,7 @@ class House:
     sms_a_day: int | None = None
     sms_guess: float | None = None
     confirm_above: int = 20_000
+    disk: Path | None = None
 
     def link(self, delivery_id: int) -> str:
         """The staff link of one delivery."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,12 +15,14 @@ from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
 from app.kernel.db import row, rows
 from app.kernel.house import House
 from app.readiness.rules import Facts, Partial
-from app.readiness.service import PROVIDER_STALE_SECONDS, WORKER_SILENT_SECONDS
+from app.readiness.service import PROVIDER_STALE_SECONDS, WORKER_SILENT_SECONDS, disk_left
 
 QUEUE_AGE = """
-  (SELECT coalesce(extract(epoch FROM max(:now - created_at)), 0) FROM attempt
+  (SELECT coalesce(extract(epoch FROM max(
+     :now - CASE WHEN tries = 0 THEN greatest(created_at, not_before) ELSE created_at END)), 0) FROM attempt
    WHERE state = 'queued' AND (tries > 0 OR not_before <= :now) AND channel = ANY(:channels))"""
-"""Seconds that the oldest message has waited to be handed over: also one that was tried and put back."""
+"""Seconds that the oldest message has waited to be handed over: also one that was tried and put back.
+An attempt that follows another is as old as its news, and waits since it is due."""
 
 LATEST_ROWS = 2000
 """How far back from the newest row is looked: by primary key, whatever the table's size."""
@@ -106,14 +107,3 @@ async def _refusals(session: AsyncSession, since: object) -> dict[int, str]:
     )
     treatments = {entry["code"]: retry.treatment(entry["code"]) for entry in found}
     return {code: treatment.reason for code, treatment in treatments.items() if treatment.alarm}
-
-
-def disk_left(folder: Path) -> tuple[int, int] | None:
-    """Bytes left and in all on the disk of this folder; None when that cannot be found out."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    try:
-        usage = shutil.disk_usage(folder)
-    except OSError:
-        return None
-    return usage.free, usage.total

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from app.channels.port import Examinable, Examined, Health, Providers
@@ -14,6 +17,9 @@ from app.kernel.house import House
 WORKER_SILENT_SECONDS = 30
 PROVIDER_STALE_SECONDS = 90
 SENDERS_SECONDS = 60.0
+NO_ROOM_BYTES = 16_000_000
+"""Less than one segment of PostgreSQL's log: what is written next may fail, though statements are still answered."""
+
 INBOUND_PATH = "/webhooks/twilio/inbound"
 
 
@@ -82,6 +88,17 @@ async def probe(house: House, providers: Providers, senders: Senders | None = No
     return {channel: (health.ok, health.detail) for channel, health in healths.items()}
 
 
+def disk_left(folder: Path) -> tuple[int, int] | None:
+    """Bytes left and in all on the disk of this folder; None when that cannot be found out."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return usage.free, usage.total
+
+
 async def ready(house: House) -> dict[str, Any]:
     """`{"ready", "simulated", "checks": {name: {"ok", "detail"}}}`: ready when a send would go out."""
     checks: dict[str, dict[str, Any]] = {}
@@ -89,6 +106,12 @@ async def ready(house: House) -> dict[str, Any]:
         checks["database"] = {"ok": False, "detail": "the database does not answer"}
         return {"ready": False, "simulated": house.simulated, "checks": checks}
     checks["database"] = {"ok": True, "detail": "the database answers"}
+    left = await asyncio.to_thread(disk_left, house.disk) if house.disk else None
+    if left is not None and left[0] < NO_ROOM_BYTES:
+        checks["database"] = {
+            "ok": False,
+            "detail": "the database's disk is full, so nothing can be recorded; make room",
+        }
     async with house.db.begin() as session:
         workers = await rows(
             session,

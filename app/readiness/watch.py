@@ -15,8 +15,8 @@ from app.kernel import leases
 from app.kernel.house import House
 from app.readiness import heartbeat
 from app.readiness.alarms import Alarms, Ways
-from app.readiness.measure import disk_left
 from app.readiness.rules import nearly_full
+from app.readiness.service import disk_left
 from app.readiness.tally import Tally
 
 log = logging.getLogger("muster.watch")

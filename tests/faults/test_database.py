@@ -49,9 +49,9 @@ def test_a_database_that_is_restarted_while_callbacks_come(muster: Fleet, how: s
     assert muster.api.get("/readyz").status_code == 503
     time.sleep(4)
     assert muster.stats()["callbacks"]["delivered"] == taken
-    muster.server.start()
     out = _gone_out(muster, told)
     assert out < 120
+    muster.server.start()
     took = muster.until(lambda: _gone_out(muster, told) > out, seconds=2 * BACK_WITHIN)
     print(f"went out again {took:.1f} s after the database was back")
     muster.each_told_once(told, more=True)
