@@ -20,6 +20,7 @@ from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs, make_app
 from app.kernel.postgres import EmbeddedPostgres, create_database
 from tests import effort, log_guard
+from tests.order import in_blocks
 from tests.spare import Spare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,6 +41,11 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_configure() -> None:
     log_guard.install()
     gc.disable()  # what is imported from here on stays
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    in_blocks(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def pytest_collection_finish() -> None:
