@@ -86,7 +86,6 @@ def make_watch(program: Program, providers: Providers, holder: str, tally: Tally
         email=settings.alarm_email,
         sms=settings.alarm_sms,
         heartbeat_url=settings.heartbeat_url,
-        disk=program.house.disk,
     )
     return Watch(program.house, providers, ways, holder, tally)
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.matrix import Actor
 from app.bulletins import checks, figures, render, repository
 from app.channels import sms_text
+from app.channels.port import HEALTH_SECONDS
 from app.directory import service as directory
 from app.directory.audiences import AudienceSpec, members_sql
 from app.incidents import service as incidents
@@ -30,9 +31,6 @@ from app.web.inputs import iso
 class OwnBulletin(Conflict):
     """The author may not approve it."""
 
-
-HEALTH_SECONDS = 90.0
-"""What a provider said longer ago says nothing about now."""
 
 USUAL_APPROVERS = frozenset({"admin", "commander", "communications_lead"})
 

@@ -59,6 +59,10 @@ class Outcome:
     down: bool = False
 
 
+HEALTH_SECONDS = 90.0
+"""What a provider said of itself longer ago says nothing about now."""
+
+
 @dataclass(frozen=True)
 class Health:
     """Whether a provider would take a message. `misconfigured`: it is there, and refuses what was set up here."""

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy.engine import RowMapping
@@ -33,12 +32,11 @@ VALID_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Ways:
-    """Who hears of Muster's own trouble. `disk`: a folder on the database's disk, when that is on this machine."""
+    """Who hears of Muster's own trouble."""
 
     email: str | None = None
     sms: str | None = None
     heartbeat_url: str | None = None
-    disk: Path | None = None
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -53,7 +51,7 @@ class Alarms:
 
     async def step(self) -> None:
         """Measures, records what began and what is over, and tells what is to be told."""
-        facts = await measure(self.house, disk=self.ways.disk)
+        facts = await measure(self.house)
         now = self.house.clock.now()
         async with self.house.db.begin() as session:
             await self._compare(session, facts, now)

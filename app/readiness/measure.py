@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.kinds import RINGING, sql_list
+from app.channels.port import HEALTH_SECONDS
 from app.deliveries import retry
 from app.deliveries.states import NOT_DELIVERED, PROVIDER_STATUSES, State
 from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
 from app.kernel.db import row, rows
 from app.kernel.house import House
 from app.readiness.rules import Facts, Partial
-from app.readiness.service import PROVIDER_STALE_SECONDS, WORKER_SILENT_SECONDS, disk_left
+from app.readiness.service import WORKER_SILENT_SECONDS, disk_left
 
 QUEUE_AGE = """
   (SELECT coalesce(extract(epoch FROM max(
@@ -59,9 +59,9 @@ FROM latest JOIN each_one e ON e.bulletin_id = latest.id GROUP BY 1, 2, 3 ORDER 
 """
 
 
-async def measure(house: House, *, disk: Path | None) -> Facts:
-    """Everything that the rules need. `disk` is a folder on the database's disk, when that is on this machine."""
-    left = await asyncio.to_thread(disk_left, disk) if disk else None
+async def measure(house: House) -> Facts:
+    """Everything that the rules need."""
+    left = await asyncio.to_thread(disk_left, house.disk) if house.disk else None
     now = house.clock.now()
     async with house.db.begin() as session:
         figures = await row(
@@ -77,7 +77,7 @@ async def measure(house: House, *, disk: Path | None) -> Facts:
             session,
             """SELECT provider, ok, detail FROM provider_health
                WHERE checked_at > clock_timestamp() - CAST(:age AS interval)""",
-            {"age": timedelta(seconds=PROVIDER_STALE_SECONDS)},
+            {"age": timedelta(seconds=HEALTH_SECONDS)},
         )
         refusals = await _refusals(session, now - timedelta(minutes=30))
         partial = await rows(session, _PARTIAL, {"now": now})

@@ -10,12 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from app.channels.port import Examinable, Examined, Health, Providers
+from app.channels.port import HEALTH_SECONDS, Examinable, Examined, Health, Providers
 from app.kernel.db import rows, run
 from app.kernel.house import House
 
 WORKER_SILENT_SECONDS = 30
-PROVIDER_STALE_SECONDS = 90
 SENDERS_SECONDS = 60.0
 NO_ROOM_BYTES = 16_000_000
 """Less than one segment of PostgreSQL's log: what is written next may fail, though statements are still answered."""
@@ -131,7 +130,7 @@ async def ready(house: House) -> dict[str, Any]:
     }
     for channel in house.channels:
         entry = health.get(channel)
-        if entry is None or entry["age"] > timedelta(seconds=PROVIDER_STALE_SECONDS):
+        if entry is None or entry["age"] > timedelta(seconds=HEALTH_SECONDS):
             checks[channel] = {"ok": False, "detail": "not checked yet; a worker does so every few seconds"}
         else:
             checks[channel] = {"ok": entry["ok"], "detail": entry["detail"]}

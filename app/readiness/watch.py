@@ -51,7 +51,7 @@ class Watch:
             except Exception as error:  # whatever it was, the next round tries again
                 log.warning("%s failed, trying again: %s", step.__name__, type(error).__name__)
                 # A database without room takes no alarm either, and may not even start: then the log is what is left.
-                if self.ways.disk and (full := nearly_full(await asyncio.to_thread(disk_left, self.ways.disk))):
+                if self.house.disk and (full := nearly_full(await asyncio.to_thread(disk_left, self.house.disk))):
                     log.error("%s", full.detail)
             await asyncio.sleep(LOOK_SECONDS)
 
