@@ -15,13 +15,14 @@ from procrastinate import App
 
 from app.channels.port import Providers
 from app.compose import Program, keep_database, make_providers, make_watch, open_program
+from app.deliveries import service as deliveries
 from app.deliveries.asking import Asking
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.reconciler import Reconciler
 from app.deliveries.sending import DISPATCH_JOB
 from app.escalations.timer import Timer
-from app.kernel import leases
 from app.kernel.clock import DatabaseClock
+from app.kernel.leases import Turn
 from app.readiness import service as readiness
 from app.replies.lost import LostTexts
 from app.settings import Settings
@@ -29,6 +30,7 @@ from app.settings import Settings
 log = logging.getLogger("muster.worker")
 
 SWEEP_SECONDS = 0.5
+STEP_SECONDS = 1.0
 ASK_SECONDS = 1.0
 BEAT_SECONDS = 5.0
 PROBE_SECONDS = 10.0
@@ -56,8 +58,15 @@ class Worker:
         self.asking = Asking(self.house, providers)
         self.lost_texts = LostTexts(self.house, providers)
         self.watch = make_watch(program, providers, self.name)
+        self._timer_turn = self._turn("timer", LEADER_SECONDS)
+        self._reconciler_turn = self._turn("reconciler", LEADER_SECONDS * 4)
+        self._lost_turn = self._turn("lost texts", self._lost_seconds * 2)
+        self._probe_turn = self._turn("probe", PROBE_SECONDS * 2)
         self._draining: set[asyncio.Task[int]] = set()
         register(self.jobs, self._wake)
+
+    def _turn(self, job: str, seconds: float) -> Turn:
+        return Turn(self.house.db, job, self.name, seconds=seconds)
 
     async def _wake(self) -> None:
         await self.dispatcher.drain()
@@ -65,8 +74,8 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         loops = [
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
-            asyncio.create_task(self._every(SWEEP_SECONDS, self._time), name="timer"),
-            asyncio.create_task(self._every(SWEEP_SECONDS, self._reconcile), name="reconciler"),
+            asyncio.create_task(self._every(STEP_SECONDS, self._time), name="timer"),
+            asyncio.create_task(self._every(STEP_SECONDS, self._reconcile), name="reconciler"),
             asyncio.create_task(self._every(ASK_SECONDS, self._ask), name="asking"),
             asyncio.create_task(self._every(BEAT_SECONDS, self._beat), name="beat"),
             asyncio.create_task(self._every(PROBE_SECONDS, self._probe), name="probe"),
@@ -100,6 +109,8 @@ class Worker:
 
     async def _sweep(self) -> None:
         """Finds work that no job woke us for: retries that are due, leases that ended, jobs that were lost."""
+        if not await deliveries.work_waits(self.house):
+            return
         task = asyncio.create_task(self.dispatcher.drain())
         self._draining.add(task)
         task.add_done_callback(self._drained)
@@ -111,12 +122,12 @@ class Worker:
             log.warning("handing over failed, trying again: %s: %s", type(error).__name__, error)
 
     async def _time(self) -> None:
-        if await leases.hold(self.house.db, "timer", self.name, seconds=LEADER_SECONDS):
+        if await self._timer_turn.ours():
             await self.timer.step()
 
     async def _reconcile(self) -> None:
         # Waits for the provider, so it has a loop of its own and never holds the timer up.
-        if await leases.hold(self.house.db, "reconciler", self.name, seconds=LEADER_SECONDS * 4):
+        if await self._reconciler_turn.ours():
             await self.reconciler.step()
 
     async def _ask(self) -> None:
@@ -128,7 +139,7 @@ class Worker:
         return min(LOST_SECONDS, self.house.settle_seconds)
 
     async def _find_lost(self) -> None:
-        if await leases.hold(self.house.db, "lost texts", self.name, seconds=self._lost_seconds * 2):
+        if await self._lost_turn.ours():
             await self.lost_texts.step()
 
     async def _beat(self) -> None:
@@ -137,7 +148,7 @@ class Worker:
         await readiness.beat(self.house, self.name)
 
     async def _probe(self) -> None:
-        if await leases.hold(self.house.db, "probe", self.name, seconds=PROBE_SECONDS * 2):
+        if await self._probe_turn.ours():
             await readiness.probe(self.house, self.providers, self.senders)
 
     async def _engine(self) -> None:

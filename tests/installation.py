@@ -21,6 +21,7 @@ import psutil
 from app.kernel.postgres import EmbeddedPostgres
 from tests import log_guard
 from tests.conftest import PEOPLE_600, ROOT
+from tests.patience import patience
 from tests.stack import free_port
 
 START_SECONDS = 60.0
@@ -53,7 +54,7 @@ class Installation:
         """One command; returns what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "app.cli", *arguments],
-            env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False,
+            env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=patience(90), check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -75,7 +76,9 @@ class Installation:
         """Waits for something that must come to hold, looking every so many seconds; returns how long it took."""
         began = time.monotonic()
         while not true():
-            assert time.monotonic() < began + seconds, f"not so within {seconds} s; log: {self.log.read_text()[-3000:]}"
+            assert time.monotonic() < began + patience(seconds), (
+                f"not so within {patience(seconds)} s; log: {self.log.read_text()[-3000:]}"
+            )
             time.sleep(every)
         return time.monotonic() - began
 
@@ -113,7 +116,7 @@ class Installation:
             except psutil.NoSuchProcess:
                 continue
         self.process.wait(20)
-        psutil.wait_procs(victims, timeout=20)
+        psutil.wait_procs(victims, timeout=patience(20))
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

@@ -9,7 +9,7 @@ import pytest
 LONG = (
     ("journeys/test_trouble.py",),
     ("cli/test_commands.py", "journeys/test_ladder.py"),
-    ("faults/test_soak.py", "kernel/test_postgres.py"),
+    ("kernel/test_postgres.py", "journeys/test_main_job.py"),
     ("docs/test_shown_commands.py", "pages/test_browser.py", "faults/test_carrier.py"),
 )
 """Files that mostly wait or start processes, in groups that take about as long as each other."""

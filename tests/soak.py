@@ -48,6 +48,11 @@ FATES = (
 """One person in eight has one of these; docs/simulator.md says what each does."""
 
 
+def troubled_seconds(minutes: float) -> float:
+    """Of so many minutes, those in which something goes wrong: the last one mends."""
+    return max(10.0, minutes * 60 - HEALING_SECONDS)
+
+
 ON_THEIR_WAY = """
 SELECT state, count(*) FROM attempt WHERE state IN ('queued', 'handing_over', 'unknown') GROUP BY 1
 UNION ALL SELECT 'step due', count(*) FROM delivery WHERE next_step_at < '9000-01-01' GROUP BY 1"""
@@ -221,7 +226,7 @@ class Soak:
             "send": self.send, "cancel": self.cancel, "answer": self.answer, "kill": self.kill, "pause": self.pause,
             "database": self.database, "trouble": self.trouble, "relay": self.relay,
         }  # fmt: skip
-        plan = schedule(seed, max(10.0, minutes * 60 - HEALING_SECONDS))
+        plan = schedule(seed, troubled_seconds(minutes))
         self.hire()
         self.began = time.monotonic()
         told = 30.0

@@ -36,6 +36,7 @@ from app.simulator.config import SimulatorConfig
 from app.simulator.server import Running, running
 from app.worker import Worker
 from tests.conftest import PEOPLE_600, ROOT, SECRET
+from tests.patience import patience
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "the account's auth token"
@@ -172,7 +173,7 @@ class Stack:
         began = time.monotonic()
         while not await true():
             waited = time.monotonic() - began
-            assert waited < seconds, f"not so within {seconds} s: {true}"
+            assert waited < patience(seconds), f"not so within {patience(seconds)} s: {true}"
             await asyncio.sleep(min(0.2, max(0.05, waited / 10)))
 
     async def settled(self, key: str, number: int = 1, *, seconds: float = 20.0) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.bulletins import render
 from app.channels.kinds import KINDS
 from app.channels.port import Kind, Outcome, Outgoing, Provider, Providers
-from app.deliveries import pace, repository, retry, service
-from app.deliveries.repository import LEASE_SECONDS, Result
+from app.deliveries import handover, pace, retry, service
+from app.deliveries.handover import LEASE_SECONDS, Result
 from app.deliveries.tempo import Tempo
 from app.kernel.house import House
 from app.notices.rules import together, unanswered
@@ -129,7 +129,7 @@ class Dispatcher:
                 rest = [entry for later in chunks[place:] for entry in later]
                 self._let_go(entry[0] for entry in rest)
                 async with self.house.db.begin() as session:
-                    await repository.release(session, rest)
+                    await handover.release(session, rest)
                 break
             try:
                 calls += await self._chunk(self.providers.by_channel[channel], chunk)
@@ -146,7 +146,7 @@ class Dispatcher:
         asked = time.monotonic()
         within = self._tempos[provider.channel].write_within
         async with self.house.db.begin() as session:
-            marked = await repository.mark_handing_over(
+            marked = await handover.mark_handing_over(
                 session, chunk, now=self.house.clock.now(), write_within=within, countries=self.house.countries
             )
             await service.tell_boards(session, [entry[0] for entry in chunk])
@@ -214,7 +214,7 @@ class Dispatcher:
     async def _begin(self, attempt_id: int, fence: int) -> bool:
         try:
             async with self.house.db.begin() as session:
-                return await repository.begin(session, attempt_id, fence)
+                return await handover.begin(session, attempt_id, fence)
         except (SQLAlchemyError, OSError):
             return False  # not noted, so not sent
 
@@ -291,7 +291,7 @@ class Dispatcher:
             asked = time.monotonic()
             try:
                 async with self.house.db.begin() as session:
-                    still = await repository.renew(session, held)
+                    still = await handover.renew(session, held)
             except (SQLAlchemyError, OSError):
                 log.warning("leases cannot be renewed: the database does not answer")
                 continue

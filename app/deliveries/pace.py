@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.bulletins import service as bulletins
 from app.bulletins.figures import BULK_SHARE
-from app.deliveries import repository
+from app.deliveries import handover, repository
 from app.deliveries.repository import tell_boards
 from app.kernel.db import row, rows, run
 from app.kernel.house import House
@@ -49,7 +49,7 @@ async def claim(session: AsyncSession, house: House, *, worker: str, channel: st
     parts = min(bounds, default=None)
     if room.left == 0 or (parts is not None and parts <= 0):
         return []
-    claimed = await repository.claim(
+    claimed = await handover.claim(
         session,
         worker=worker,
         channel=channel,

@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.port import Listed, Provider, ProviderDown, Providers, Records
-from app.deliveries import repository, service
+from app.deliveries import handover, repository, service
 from app.kernel.db import row, rows
 from app.kernel.house import House
 
@@ -61,7 +61,7 @@ class Reconciler:
         Every worker does, and waits for nobody's turn: the silent one may be whose turn it was to reconcile.
         """
         async with self.house.db.begin() as session:
-            expired = await repository.expire_leases(
+            expired = await handover.expire_leases(
                 session, now=self.house.clock.now(), noted=self.providers.without_records
             )
             await service.tell_boards(session, expired)

@@ -10,10 +10,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.port import Kind, Listed, Outgoing
-from app.deliveries import repository, responses, retry
+from app.deliveries import handover, repository, responses, retry
 from app.deliveries.callbacks import record_all, shown
 from app.deliveries.failures import after_failure
-from app.deliveries.repository import Result
+from app.deliveries.handover import Result
 from app.deliveries.states import NOT_DELIVERED, State
 from app.deliveries.status import OVER
 from app.kernel.db import rows, run
@@ -23,6 +23,12 @@ BOARD_CHANNEL = repository.BOARD_CHANNEL
 log = logging.getLogger("muster.deliveries")
 
 tell_boards = repository.tell_boards
+
+
+async def work_waits(house: House) -> bool:
+    """Whether a worker that looks now finds anything to hand over, or to take from one that fell silent."""
+    async with house.db.begin() as session:
+        return await handover.work_waits(session, now=house.clock.now())
 
 
 async def record_results(house: House, results: Sequence[Result]) -> None:
@@ -52,7 +58,7 @@ async def _record_alone(house: House, result: Result) -> None:
 async def _record(session: AsyncSession, house: House, results: Sequence[Result]) -> None:
     now = house.clock.now()
     ask_at = now + timedelta(seconds=house.settle_seconds)
-    changed = await repository.write_back(session, results, now=now, ask_at=ask_at)
+    changed = await handover.write_back(session, results, now=now, ask_at=ask_at)
     for entry in changed:
         if State(entry["state"]) in NOT_DELIVERED:
             await after_failure(session, house, entry["id"], retry.treatment(entry["error_code"]), now)

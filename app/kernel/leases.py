@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlmodel import Field, SQLModel
@@ -31,3 +33,24 @@ async def hold(db: Database, name: str, holder: str, *, seconds: float) -> bool:
             {"name": name, "holder": holder, "seconds": seconds},
         )
     return found is not None
+
+
+class Turn:
+    """One process's turn at a job that one at a time does: `ours` takes it, and keeps it by asking again.
+
+    Only the second half of a lease is renewed: a job that looks every second would else ask as often whether it may.
+    """
+
+    def __init__(
+        self, db: Database, name: str, holder: str, *, seconds: float, watch: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._db, self._name, self._holder, self._seconds, self._watch = db, name, holder, seconds, watch
+        self._sure_until = float("-inf")
+
+    async def ours(self) -> bool:
+        asked = self._watch()  # goes on while the process is stopped, so who wakes up late asks
+        if asked < self._sure_until:
+            return True
+        held = await hold(self._db, self._name, self._holder, seconds=self._seconds)
+        self._sure_until = asked + self._seconds / 2 if held else float("-inf")
+        return held

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from app.channels.port import Providers
-from app.kernel import leases
 from app.kernel.house import House
+from app.kernel.leases import Turn
 from app.readiness import heartbeat
 from app.readiness.alarms import Alarms, Ways
 from app.readiness.rules import nearly_full
@@ -31,9 +31,10 @@ class Watch:
     def __init__(self, house: House, providers: Providers, ways: Ways, holder: str, tally: Tally | None = None) -> None:
         self.house = house
         self.ways = ways
-        self.holder = holder
         self.tally = tally
         self.alarms = Alarms(house, providers, ways)
+        self._alarms_turn = Turn(house.db, "alarms", holder, seconds=LEASE_SECONDS)
+        self._heartbeat_turn = Turn(house.db, "heartbeat", holder, seconds=LEASE_SECONDS)
 
     async def run(self) -> None:
         """Until it is cancelled. Each loop survives any fault by starting its next round."""
@@ -56,12 +57,12 @@ class Watch:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        if await leases.hold(self.house.db, "alarms", self.holder, seconds=LEASE_SECONDS):
+        if await self._alarms_turn.ours():
             await self.alarms.step()
 
     async def ping(self) -> None:
         assert self.ways.heartbeat_url
-        if await leases.hold(self.house.db, "heartbeat", self.holder, seconds=LEASE_SECONDS):
+        if await self._heartbeat_turn.ours():
             await heartbeat.ping(self.house, self.ways.heartbeat_url)
 
     async def count(self) -> None:

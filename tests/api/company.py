@@ -12,6 +12,7 @@ import httpx2
 from twilio.request_validator import RequestValidator
 
 from app.kernel.db import row
+from tests.patience import patience
 from tests.stack import ACCOUNT, AUTH_TOKEN, Stack
 
 CSV = """\
@@ -110,7 +111,7 @@ class Events:
     async def next(self, *, seconds: float = 15.0) -> tuple[str, str | None, Any]:
         """The next event; fails when none comes in time."""
         name, event_id, data = "", None, []
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(patience(seconds)):
             async for line in self._lines:
                 if line.startswith("event: "):
                     name = line.removeprefix("event: ")

@@ -19,6 +19,7 @@ from app.kernel.jobs import Jobs, make_app
 from app.main import create_app
 from tests.api.company import check_problem, messages, post_webhook, raw
 from tests.api.test_roles import OPEN, TABLE
+from tests.patience import patience
 from tests.spare import Spare
 from tests.stack import ACCOUNT, AUTH_TOKEN, Stack, stack
 
@@ -224,7 +225,7 @@ async def test_a_body_without_a_length_is_refused_once_it_is_too_long(muster: St
         for _ in range(21):
             writer.write(b"C350\r\n" + b"x" * 50_000 + b"\r\n")
         await writer.drain()
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), patience(10))
         assert head.split()[1] == b"413", head
         assert b"application/problem+json" in head
         writer.close()
@@ -239,7 +240,7 @@ async def test_a_length_that_is_a_lie_or_no_number_is_no_way_around_the_limit(mu
             b"Content-Length: " + length + b"\r\nConnection: close\r\n\r\n{}"
         )
         await writer.drain()
-        status = (await asyncio.wait_for(reader.readline(), 10)).split()[1]
+        status = (await asyncio.wait_for(reader.readline(), patience(10))).split()[1]
         assert status in (b"400", b"413"), (length, status)
         writer.close()
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 
 from tests.journeys.crew import Crew, a_person, adds_up, statement
+from tests.patience import patience
 from tests.stack import Stack
 
 
@@ -66,7 +67,7 @@ async def shows(stream: Stream, status: str, many: int, *, seconds: float) -> fl
     """Waits until the open board says so; how long that took. Fails after `seconds`."""
     begun = time.monotonic()
     while not stream.of("board") or stream.board["counts"][status] != many:
-        assert time.monotonic() - begun < seconds, stream.events[-3:]
+        assert time.monotonic() - begun < patience(seconds), stream.events[-3:]
         await asyncio.sleep(0.01)
     return time.monotonic() - begun
 

@@ -8,12 +8,13 @@ from collections import Counter
 
 from app.channels.port import Providers
 from app.channels.smtp import SmtpEmail
-from app.deliveries import repository
+from app.deliveries import handover
 from app.deliveries.dispatcher import Dispatcher
 from app.escalations.timer import Timer
 from app.kernel.db import run
 from tests.channels.wires import talking
 from tests.journeys.crew import STEP_SECONDS, Crew, Desk, a_person, adds_up, faults, tried
+from tests.patience import patience
 
 
 async def duplicates(desk: Desk) -> int:
@@ -89,7 +90,7 @@ async def test_a_mail_whose_worker_dies_before_it_left_goes_out_after_all_and_on
             if line.upper().startswith(b"RCPT"):
                 hanging.set()
                 with contextlib.suppress(TimeoutError):  # a test that fails must not hang as well
-                    await asyncio.wait_for(over.wait(), 15)
+                    await asyncio.wait_for(over.wait(), patience(15))
             writer.write(b"250 OK\r\n")
 
     async with talking(talk) as wire:
@@ -99,7 +100,7 @@ async def test_a_mail_whose_worker_dies_before_it_left_goes_out_after_all_and_on
         )  # fmt: skip
         worker = Dispatcher(the_desk.house, Providers({"email": slow}), "dying")
         dying = asyncio.create_task(worker.drain())
-        await asyncio.wait_for(hanging.wait(), 20)
+        await asyncio.wait_for(hanging.wait(), patience(20))
         dead = asyncio.create_task(worker.stop())  # it takes nothing new
         async with the_desk.house.db.begin() as session:
             await run(session, "UPDATE attempt SET lease_until = clock_timestamp() WHERE state = 'handing_over'")
@@ -124,7 +125,7 @@ async def test_a_mail_that_another_worker_holds_by_now_is_not_begun(the_desk: De
     (attempt,) = await the_desk.attempts(key)
     for fence, ours in ((attempt["fence"] + 1, False), (attempt["fence"], True)):
         async with the_desk.house.db.begin() as session:
-            assert await repository.begin(session, attempt["id"], fence) is ours
+            assert await handover.begin(session, attempt["id"], fence) is ours
     async with the_desk.house.db.begin() as session:
         await run(session, "UPDATE attempt SET lease_until = clock_timestamp() WHERE state = 'handing_over'")
     await the_desk.settle_unknown()

@@ -20,6 +20,7 @@ from app.kernel.errors import Unavailable
 from app.kernel.postgres import create_database, drop_database
 from tests.api.company import CSV
 from tests.conftest import ROOT
+from tests.patience import patience
 from tests.stack import stack
 
 pytestmark = pytest.mark.slow
@@ -84,7 +85,7 @@ async def test_a_migration_waits_its_turn_while_bulletins_go_out(
         assert not changing.done()
         await reader.rollback()
         await reader.close()
-        await asyncio.wait_for(changing, 60)
+        await asyncio.wait_for(changing, patience(60))
         assert columns(own_database) == {"attempt", "delivery", "person"}
         # The same processes go on with the changed tables, as they do until they are replaced.
         await muster.send(key, "monitoring")

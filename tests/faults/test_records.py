@@ -10,7 +10,7 @@ import pytest
 from app.channels.port import Kind, Listed, Outgoing
 from app.channels.twilio import TwilioSms
 from app.deliveries import service
-from app.deliveries.repository import Result
+from app.deliveries.handover import Result
 from app.kernel.db import run
 from tests.journeys.crew import Crew, Desk, a_person, desk, faults, tried
 

@@ -188,7 +188,7 @@ def test_two_timers_take_each_step_once(muster: Fleet) -> None:
 
 
 def test_a_lease_is_as_long_as_the_promise_takes_it_to_be() -> None:
-    from app.deliveries import repository
+    from app.deliveries import handover
 
-    assert repository.LEASE_SECONDS == LEASE_SECONDS
-    assert repository.LEASE_SECONDS + 1 < MOVES_WITHIN
+    assert handover.LEASE_SECONDS == LEASE_SECONDS
+    assert handover.LEASE_SECONDS + 1 < MOVES_WITHIN

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -11,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from app.channels.twilio import TwilioSms
+from app.deliveries import reconciler
 from tests.journeys.crew import Crew, Person, a_person, adds_up, faults, playbook_folder, tried
 from tests.stack import Stack, stack
 
@@ -27,6 +27,12 @@ async def muster(module_database: str, tmp_path_factory: pytest.TempPathFactory)
         assert isinstance(sms, TwilioSms)
         sms.transport.be_patient(httpx2.Timeout(5.0, read=1.5))
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proof may take as long as it does on a busy machine: what is not proven in time has a test of its own."""
+    monkeypatch.setattr(reconciler, "DEADLINE_TIMES_SETTLE", 100)
 
 
 @pytest_asyncio.fixture(loop_scope="module", autouse=True)
@@ -68,8 +74,8 @@ async def test_a_carrier_that_is_down_and_comes_back(crew: Crew) -> None:
 
 
 async def test_a_storm_of_too_many_requests(crew: Crew) -> None:
-    people = [a_person(email="") for _ in range(120)]
-    await faults(crew.muster, http="429", count=150)
+    people = [a_person(email="") for _ in range(60)]
+    await faults(crew.muster, http="429", count=80)
     key = await crew.told(*people)
     await all_have(crew, key, *people)
     assert await texts_of(crew, *people) == {person.mobile: 1 for person in people}
@@ -98,11 +104,12 @@ async def test_what_was_not_taken_is_sent_again_once_that_is_proven(crew: Crew) 
     people = {fate: a_person(fate, email="") for fate in tries}
     key = await crew.told(*people.values())
     others = Crew(crew.muster)
-    for _ in range(30):
+
+    async def all_wait() -> bool:
         await others.told(a_person(email=""))
-        if (await crew.muster.board(key))["counts"]["waiting"] == len(people):
-            break
-        await asyncio.sleep(0.3)
+        return bool((await crew.muster.board(key))["counts"]["waiting"] == len(people))
+
+    await crew.muster.until(all_wait, seconds=40)
     for fate, person in people.items():
         entry = await crew.until(key, person, status="waiting")
         assert len(await crew.muster.texts(person.mobile)) == 1
@@ -111,7 +118,10 @@ async def test_what_was_not_taken_is_sent_again_once_that_is_proven(crew: Crew) 
         assert len(states) == tries[fate]
 
 
-async def test_what_stays_unknown_is_shown_as_uncertain_and_the_next_channel_is_used(crew: Crew) -> None:
+async def test_what_stays_unknown_is_shown_as_uncertain_and_the_next_channel_is_used(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "DEADLINE_TIMES_SETTLE", 4)
     await faults(crew.muster, receipts="off", list="empty")
     mailed, only = a_person("4005"), a_person("4005", email="")
     key = await crew.told(mailed, only, severity="SEV3")

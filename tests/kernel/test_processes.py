@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from app.kernel.process_table import command_of
+from tests.patience import patience
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 20.0
+DEADLINE = patience(20)
 
 pytestmark = pytest.mark.slow
 

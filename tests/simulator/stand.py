@@ -23,6 +23,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from app.simulator.server import Running, Simulator, SimulatorConfig, running
+from tests.patience import patience
 
 SPEED = 2000.0
 ACCOUNT = "AC" + "0123456789abcdef" * 2
@@ -163,7 +164,7 @@ async def listening(port: int = 0) -> AsyncIterator[Receiver]:
 
 async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait for something to become true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patience(seconds)
     while not true():
         assert time.monotonic() < deadline, "did not happen in time"
         await asyncio.sleep(0.01)

@@ -18,6 +18,7 @@ import pytest
 
 from app.simulator.config import SimulatorError
 from app.simulator.server import running, serve
+from tests.patience import patience
 from tests.stack import free_port
 
 from .stand import ACCOUNT, BODY, PERSON, SENDER, SOMEBODY, TOKEN, Receiver, Stand, config, listening, standing, until
@@ -57,7 +58,7 @@ async def process(journal: Path, receiver: Receiver, http_port: int, smtp_port: 
         env={**os.environ, "PYTHONPATH": str(root)},
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + patience(15)
         while True:
             assert started.returncode is None, "the simulator did not start"
             assert time.monotonic() < deadline, "the simulator did not start in time"
@@ -71,7 +72,7 @@ async def process(journal: Path, receiver: Receiver, http_port: int, smtp_port: 
     finally:
         if started.returncode is None:
             started.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(started.wait(), 10)
+            await asyncio.wait_for(started.wait(), patience(10))
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ import aiosmtplib
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
+from tests.patience import patience
+
 from .stand import PERSON, SENDER, Posted, Receiver, Stand, standing, until
 
 OK = "+15005551001"
@@ -171,7 +173,7 @@ async def test_a_person_opens_the_page_in_a_mail_and_presses_the_button(lively: 
 
 
 async def test_links_that_lead_elsewhere_are_never_opened(lively: Stand) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(patience(5)):
         hits: list[Posted] = []
         server = await asyncio.start_server(lambda r, w: hits.append(Posted("", {}, {}, 0)), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]

@@ -152,8 +152,8 @@ async def test_a_machine_is_told_little_and_never_acknowledges(crew: Crew, who: 
         " took the call"
     )
     assert entry["next_step_at"] is not None
-    assert await call.desk.take_steps() == 1
-    assert (await call.entry())["attempts"][-1]["channel"] == "email"
+    await call.desk.take_steps()
+    assert [attempt["channel"] for attempt in (await call.entry())["attempts"]][1:] == ["email"]
     # Late news that it ended is no proof of a person.
     await call.post("/status", {"CallStatus": "completed", "AnsweredBy": who})
     assert (await call.state())["state"] == "undelivered"
