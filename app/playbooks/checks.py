@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from app.directory.folding import fold
 from app.playbooks.check_facts import fact_problems
 from app.playbooks.check_scripts import MOST_SEGMENTS, script_problems
 from app.playbooks.fields import parse_duration
 from app.playbooks.problems import Path, Problem, did_you_mean, joined, listed, shown
-from app.playbooks.schema import ANYONE, EVERYONE, SEVERITIES, SITES, STAGES
+from app.playbooks.schema import ANYONE, EVERYONE, SEVERITIES, SITES, STAGES, QuietHours
 from app.playbooks.shape import shape_problems
 from app.playbooks.view import View
 from app.playbooks.worst_case import LINK_LENGTH, worst_case_sms
 from app.playbooks.yaml_source import Source
 
 __all__ = ["LINK_LENGTH", "MOST_SEGMENTS", "Known", "check", "worst_case_sms"]
+
+LONG_QUIET: Final = timedelta(hours=12)
 
 _CRITERIA: Final = ("departments", "sites", "titles", "shifts", "people", "everyone")
 
@@ -155,6 +159,14 @@ def _quiet_hours(view: View) -> Iterator[Problem]:
     if named >= set(SEVERITIES):
         what = "except names every severity, so nothing ever waits; leave one out, or remove quiet_hours"
         yield view.source.problem(what, ("quiet_hours", "except"), warning=True)
+    try:
+        quiet = QuietHours.model_validate(view.at("quiet_hours"))
+    except ValidationError:
+        return  # left out, or of another shape, which is said elsewhere
+    if quiet.length > LONG_QUIET:
+        hours = f"{quiet.length / timedelta(hours=1):g}"
+        what = f"they last {hours} hours of every day, and texts and calls wait that long; are from and to exchanged?"
+        yield view.source.problem(what, ("quiet_hours",), warning=True)
 
 
 def _audiences(view: View) -> Iterator[Problem]:

@@ -162,6 +162,12 @@ class QuietHours(Model):
             raise ValueError('ends when it begins; give two different times, such as from: "22:00" and to: "07:00"')
         return self
 
+    @property
+    def length(self) -> timedelta:
+        """How long they last on a day on which no clock is changed."""
+        begin, end = (timedelta(hours=at.hour, minutes=at.minute) for at in (self.from_, self.to))
+        return (end - begin) % timedelta(days=1)
+
 
 class SeverityLevel(Model):
     """What one severity means here."""

@@ -300,6 +300,10 @@ WARNINGS: dict[str, tuple[Change, str]] = {
         ("ladder:", 'quiet_hours: {from: "22:00", to: "07:00", except: «[SEV1, SEV2, SEV3, SEV4]}\nladder:'),
         "except names every severity, so nothing ever waits; leave one out, or remove quiet_hours",
     ),
+    "quiet hours that are the day": (
+        ("ladder:", 'quiet_hours: «{from: "07:00", to: "22:00"}\nladder:'),
+        "they last 15 hours of every day, and texts and calls wait that long; are from and to exchanged?",
+    ),
     "language at some stages only": (
         (
             VOICE,
