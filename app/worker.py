@@ -127,8 +127,10 @@ class Worker:
 
     async def _reconcile(self) -> None:
         # Waits for the provider, so it has a loop of its own and never holds the timer up.
-        if await self._reconciler_turn.ours():
-            await self.reconciler.step()
+        while await self._reconciler_turn.ours():
+            moved = await self.reconciler.step()
+            if not moved or not self.reconciler.more:
+                break
 
     async def _ask(self) -> None:
         await self.asking.step()

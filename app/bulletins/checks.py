@@ -95,11 +95,14 @@ def ladder_findings(tried: Sequence[str], channels: Sequence[str]) -> list[Findi
 
 def channel_findings(trouble: Sequence[Mapping[Any, Any]]) -> list[Finding]:
     """What speaks against a send just now: a warning where only an operator can mend it, a note where it may pass."""
+    nouns: dict[tuple[bool, str], list[str]] = {}  # one provider may serve several channels
+    for entry in trouble:
+        nouns.setdefault((entry["misconfigured"], entry["detail"]), []).append(KINDS[entry["channel"]].noun)
     return [
-        Finding("warning", "channels", f"no {KINDS[entry['channel']].noun} can go out: {entry['detail']}")
-        if entry["misconfigured"]
-        else Finding("note", "channels", f"no {KINDS[entry['channel']].noun} goes out just now: {entry['detail']}")
-        for entry in trouble
+        Finding("warning", "channels", f"no {' and no '.join(what)} can go out: {detail}")
+        if misconfigured
+        else Finding("note", "channels", f"no {' and no '.join(what)} goes out, each waits until it can: {detail}")
+        for (misconfigured, detail), what in nouns.items()
     ]
 
 

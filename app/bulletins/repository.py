@@ -260,7 +260,8 @@ async def channels_in_trouble(session: AsyncSession, channels: Sequence[str], *,
         session,
         """SELECT provider AS channel, detail, misconfigured FROM provider_health
            WHERE provider = ANY(:channels) AND NOT ok
-             AND checked_at > clock_timestamp() - make_interval(secs => :fresh) ORDER BY provider DESC""",
+             AND checked_at > clock_timestamp() - make_interval(secs => :fresh)
+           ORDER BY array_position(CAST(:channels AS text[]), provider)""",
         {"channels": list(channels), "fresh": fresh},
     )
 

@@ -181,7 +181,7 @@ class Dispatcher:
                 done |= more
             pairs = [(sends[task], task.result()) for task in done]
             seen += [outcome for _, outcome in pairs]
-            self._tempos[channel].learn([outcome for _, outcome in pairs], seen)
+            self._tempos[channel].learn([outcome for _, outcome in pairs], seen, of=len(sends))
             try:
                 await self._record(pairs)
             finally:

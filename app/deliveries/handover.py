@@ -95,7 +95,7 @@ async def mark_handing_over(
 
     Returns the details of those to write; the others of `claimed` are cancelled, suppressed, or no longer ours.
     """
-    # Deliveries too are locked in the order of their ids: a cancellation may be stopping the same ones.
+    # Attempts and deliveries are locked in the order of their ids: a cancellation may be stopping the same ones.
     await run(
         session,
         """SELECT 1 FROM delivery WHERE id IN (SELECT delivery_id FROM attempt WHERE id = ANY(:ids))
@@ -110,7 +110,7 @@ async def mark_handing_over(
           FROM attempt a JOIN unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
             ON c.id = a.id AND c.fence = a.fence
           WHERE a.state = 'queued' AND a.lease_until > clock_timestamp()
-          FOR UPDATE OF a
+          ORDER BY a.id FOR UPDATE OF a
         ), fit AS (
           SELECT mine.*, d.code, d.person_id, d.bulletin_id, i.drill, i.severity, b.number, i.key AS incident_key,
                  i.title, m.text, coalesce(m.subject, n.subject) AS subject, b.stage, d.audience, n.lines,

@@ -92,24 +92,40 @@ async def _room_today(session: AsyncSession, cap: int, now: datetime) -> Room:
     as far as it is long enough for them.
     """
     await run(session, "SELECT pg_advisory_xact_lock(:lock)", {"lock": Lock.CAP.value})
-    gone = await bulletins.parts_today(session, now=now)
-    left, for_bulk = max(0, cap - gone), cap * BULK_SHARE - gone
+    left, for_bulk = await _left_today(session, cap, now)
     if for_bulk > 0 and left >= LONGEST:
         return Room(left, for_bulk)
+    waiting = await rows(
+        session,
+        """SELECT id, priority, parts FROM attempt WHERE state = 'queued' AND channel = 'sms' AND not_before <= :now
+             AND (priority >= :bulk OR parts > :left) AND (lease_until IS NULL OR lease_until < clock_timestamp())
+           ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED""",
+        {"now": now, "bulk": BULK, "left": left},
+    )
+    # Counted again, now that those are held: what came back to the queue unsent meanwhile was counted as gone.
+    left, for_bulk = await _left_today(session, cap, now)
     dropped = await rows(
         session,
-        """WITH over AS (
-             SELECT id FROM attempt WHERE state = 'queued' AND channel = 'sms' AND not_before <= :now
-               AND ((priority >= :bulk AND :over) OR parts > :left)
-               AND (lease_until IS NULL OR lease_until < clock_timestamp())
-             ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)
-           UPDATE attempt a SET state = 'suppressed', error_code = :code, lease_until = NULL, updated_at = :now,
+        """UPDATE attempt SET state = 'suppressed', error_code = :code, lease_until = NULL, updated_at = :now,
                   reason = 'the cap on texts a day is reached'
-           FROM over WHERE a.id = over.id RETURNING a.id, a.delivery_id""",
-        {"now": now, "bulk": BULK, "over": for_bulk <= 0, "left": left, "code": CAP_REACHED},
-    )
+           WHERE id = ANY(:ids) RETURNING id, delivery_id""",
+        {
+            "ids": [
+                entry["id"]
+                for entry in waiting
+                if entry["parts"] > left or (for_bulk <= 0 and entry["priority"] >= BULK)
+            ],
+            "now": now, "code": CAP_REACHED,
+        },
+    )  # fmt: skip
     if dropped:
         log.error("the cap on texts a day is reached: %d people are tried on the next channel", len(dropped))
         await repository.go_on(session, [entry["delivery_id"] for entry in dropped], now=now)
         await tell_boards(session, [entry["id"] for entry in dropped])
     return Room(left, for_bulk) if for_bulk > 0 else Room(left, before=BULK)
+
+
+async def _left_today(session: AsyncSession, cap: int, now: datetime) -> tuple[int, float]:
+    """(parts that are left of the cap, parts that are left for bulk)."""
+    gone = await bulletins.parts_today(session, now=now)
+    return max(0, cap - gone), cap * BULK_SHARE - gone

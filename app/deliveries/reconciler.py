@@ -30,12 +30,13 @@ from app.kernel.house import House
 log = logging.getLogger("muster.reconciler")
 
 DEADLINE_TIMES_SETTLE = 4
-DEADLINE_SECONDS = 300.0
+DEADLINE_SECONDS = 270.0
 """An attempt still unknown after this many settling times, and after so many seconds in any case, with its provider
-reachable, is uncertain. Only a longer settling time puts that off."""
+reachable, is uncertain: five minutes, less what a pass takes. Only a longer settling time puts that off."""
 
 AT_A_TIME = 50
 AT_ONCE = 8
+GIVEN_UP_AT_A_TIME = 1000
 
 SLACK = timedelta(seconds=30)
 """How far from the unknown call's own time an entry without text may lie: a body that follows its headers, whole
@@ -54,6 +55,11 @@ class Reconciler:
     """Which provider whose list cannot be read answers otherwise; asked once in each pass."""
     _passed: int = 0
     """The last attempt looked at: where many cannot be settled yet, the others have their turn too."""
+
+    @property
+    def more(self) -> bool:
+        """Whether the last pass left some for the next one."""
+        return self._passed > 0
 
     async def expire(self) -> int:
         """Takes from silent workers what they were handing over; returns how many attempts.
@@ -90,7 +96,29 @@ class Reconciler:
                 return await self._settle_one(entry)
 
         moved = await asyncio.gather(*(settle_one(dict(entry)) for entry in due))
-        return expired + sum(moved)
+        return expired + sum(moved) + await self._give_up_on_the_rest()
+
+    async def _give_up_on_the_rest(self) -> int:
+        """Those whose turn did not come within the deadline, because so many are unknown, are uncertain too.
+
+        Comes after a pass, which finds out whether a provider is unreachable: nothing of its channel is given up.
+        """
+        longest = max(DEADLINE_SECONDS, self.house.settle_seconds)
+        down = [channel for channel, at in self._last_down.items() if time.monotonic() - at < longest]
+        now = self.house.clock.now()
+        total = 0
+        while True:
+            async with self.house.db.begin() as session:
+                late = await rows(
+                    session,
+                    """SELECT id FROM attempt WHERE state = 'unknown' AND unknown_since <= :late
+                         AND channel <> ALL(:down) ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED""",
+                    {"late": now - timedelta(seconds=longest), "down": down, "limit": GIVEN_UP_AT_A_TIME},
+                )
+                await service.give_up_on(session, [entry["id"] for entry in late], now=now)
+            total += len(late)
+            if len(late) < GIVEN_UP_AT_A_TIME:
+                return total
 
     async def _settle_one(self, entry: dict[str, Any]) -> int:
         provider = self.providers.by_channel.get(entry["channel"])

@@ -20,6 +20,10 @@ allowed is doubled, up to the second figure."""
 REST_SECONDS = (2.0, 16.0)
 """How long a channel rests after nothing of a chunk came through: doubled each time, up to the second figure."""
 
+FEW = 3
+"""Fewer than so many that fail may be trouble with these numbers alone: no reason to rest while others come through,
+and else the rest is short however often it comes."""
+
 WAIT_SECONDS = (0.25, 1.0)
 """How long a lane waits before its next chunk once the provider asked us to slow down: doubled each time that it asks,
 halved each time that it does not."""
@@ -36,6 +40,7 @@ class Tempo:
     chunk: int = field(init=False)
     _rest: float = REST_SECONDS[0]
     _rests_until: float = 0.0
+    _came_through: float = float("-inf")
 
     def __post_init__(self) -> None:
         self.chunk = self._whole = KINDS[self.channel].chunk
@@ -50,8 +55,8 @@ class Tempo:
         """The provider asked us to slow down lately: whatever is more urgent must not wait behind a long batch."""
         return self.wait > 0 or self.chunk < self._whole
 
-    def learn(self, outcomes: Sequence[Outcome], chunk: Sequence[Outcome]) -> None:
-        """`outcomes` ended together just now; `chunk` are all of their chunk that have ended so far."""
+    def learn(self, outcomes: Sequence[Outcome], chunk: Sequence[Outcome], *, of: int) -> None:
+        """`outcomes` ended together just now; `chunk` are all of their chunk that have ended so far, `of` how many."""
         if any(outcome.kind is Kind.FENCED for outcome in outcomes):
             self.write_within = min(WRITE_WITHIN_SECONDS[1], self.write_within * 2)
         if any(outcome.kind is Kind.LATER and not outcome.down for outcome in outcomes):
@@ -60,11 +65,15 @@ class Tempo:
         elif any(outcome.kind is Kind.ACCEPTED for outcome in outcomes):
             self.chunk = min(self._whole, self.chunk + 1)
             self.wait = self.wait / 2 if self.wait > WAIT_SECONDS[0] else 0.0
-        if all(outcome.down for outcome in chunk):
-            if self.resting:
-                return  # it was under way when the rest began, and tells nothing new
-            self._rests_until = self.now() + self._rest
-            log.warning("%s: the provider cannot be reached; trying again in %.0f s", self.channel, self._rest)
-            self._rest = min(REST_SECONDS[1], self._rest * 2)
-        else:
+        few = len(chunk) < FEW
+        if not all(outcome.down for outcome in outcomes):
+            self._came_through = self.now()
+        if not all(outcome.down for outcome in chunk):
             self._rest = REST_SECONDS[0]
+        elif len(chunk) * 2 < of or (few and self.now() - self._came_through < REST_SECONDS[0]):
+            return
+        elif not self.resting:  # what was under way when the rest began tells nothing new
+            rest = REST_SECONDS[0] if few else self._rest
+            self._rests_until = self.now() + rest
+            log.warning("%s: the provider cannot be reached; trying again in %.0f s", self.channel, rest)
+            self._rest = min(REST_SECONDS[1], rest * 2)

@@ -38,7 +38,7 @@ def paced(the_desk: Desk) -> Iterator[Desk]:
 
 
 def learned(tempo: Tempo, *outcomes: Outcome) -> Tempo:
-    tempo.learn(outcomes, outcomes)
+    tempo.learn(outcomes, outcomes, of=len(outcomes))
     return tempo
 
 
@@ -60,16 +60,45 @@ def test_a_channel_rests_while_its_provider_is_down_and_longer_each_time() -> No
     watch = Watch()
     tempo = Tempo("sms", watch)
     for seconds in (2.0, 4.0, 8.0, 16.0, 16.0):
-        learned(tempo, DOWN, DOWN)
+        learned(tempo, DOWN, DOWN, DOWN)
         watch.at += seconds - 0.1
         assert tempo.resting
         watch.at += 0.2
         assert not tempo.resting
     learned(tempo, DOWN, ACCEPTED)  # it answered somebody
     assert not tempo.resting
-    learned(tempo, DOWN)
+    learned(tempo, DOWN, DOWN, DOWN)
     watch.at += REST_SECONDS[0] + 0.1
     assert not tempo.resting
+
+
+def test_what_fails_for_one_or_two_again_and_again_is_a_short_rest_each_time() -> None:
+    watch = Watch()
+    tempo = Tempo("sms", watch)
+    for many in (1, 2, 1, 1):
+        learned(tempo, *[DOWN] * many)
+        assert tempo.resting
+        watch.at += REST_SECONDS[0] + 0.1
+        assert not tempo.resting
+
+
+def test_one_that_fails_while_others_come_through_is_no_reason_to_rest() -> None:
+    watch = Watch()
+    tempo = Tempo("sms", watch)
+    learned(tempo, ACCEPTED, ACCEPTED)
+    learned(tempo, DOWN)
+    assert not tempo.resting
+    watch.at += REST_SECONDS[0] + 0.1
+    learned(tempo, DOWN)
+    assert tempo.resting
+
+
+def test_the_first_answers_of_a_chunk_are_no_reason_to_rest() -> None:
+    tempo = Tempo("sms", Watch())
+    tempo.learn([DOWN, DOWN], [DOWN, DOWN], of=20)
+    assert not tempo.resting
+    tempo.learn([DOWN] * 8, [DOWN] * 10, of=20)
+    assert tempo.resting
 
 
 def test_what_fails_together_is_one_rest_and_not_many() -> None:

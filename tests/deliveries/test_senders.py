@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.bulletins import checks
 from app.bulletins import service as bulletins
 from app.channels.twilio import TwilioSms
 from app.incidents import service as incidents
@@ -21,6 +22,18 @@ async def _said(desk: Desk, key: str) -> tuple[list[str], list[str]]:
 
 async def _probed(desk: Desk) -> dict[str, tuple[bool, str]]:
     return await service.probe(desk.house, desk.providers, service.Senders())
+
+
+def test_one_fault_of_one_provider_is_said_once() -> None:
+    away = {"detail": "Twilio cannot be reached", "misconfigured": False}
+    refused = {"detail": "refused as if it never existed", "misconfigured": True}
+    found = checks.channel_findings(
+        [{"channel": "sms", **away}, {"channel": "email", **refused}, {"channel": "voice", **away}]
+    )
+    assert [(finding.level, finding.message) for finding in found] == [
+        ("note", "no text and no call goes out, each waits until it can: Twilio cannot be reached"),
+        ("warning", "no email can go out: refused as if it never existed"),
+    ]
 
 
 async def test_a_sender_that_the_provider_refuses(the_desk: Desk, at_the_desk: Crew) -> None:

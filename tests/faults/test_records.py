@@ -11,6 +11,7 @@ from app.channels.port import Kind, Listed, Outgoing
 from app.channels.twilio import TwilioSms
 from app.deliveries import service
 from app.deliveries.handover import Result
+from app.deliveries.reconciler import AT_A_TIME, DEADLINE_SECONDS
 from app.kernel.db import run
 from tests.journeys.crew import Crew, Desk, a_person, desk, faults, tried
 
@@ -133,3 +134,18 @@ async def _gone_by(muster: Desk, key: str) -> bool:
     muster.clock.advance(seconds=muster.house.settle_seconds)
     await muster.settle_unknown()
     return "unknown" not in {entry["state"] for entry in await muster.attempts(key)}
+
+
+async def test_however_many_are_unknown_none_is_after_the_deadline(muster: Desk) -> None:
+    """More than a pass looks at: whoever's turn did not come in time is uncertain too, unless the carrier is away."""
+    many = AT_A_TIME + 20
+    key = await Crew(muster).told(*(a_person("4005", email="") for _ in range(many)))
+    await muster.hand_over()
+    assert {entry["state"] for entry in await muster.attempts(key)} == {"unknown"}
+    muster.clock.advance(seconds=DEADLINE_SECONDS + 1)
+    await faults(muster, http="down")
+    await muster.settle_unknown()
+    assert {entry["state"] for entry in await muster.attempts(key)} == {"unknown"}
+    await faults(muster, http=None, list="empty")
+    await muster.settle_unknown()
+    assert {entry["state"] for entry in await muster.attempts(key)} == {"uncertain"}
