@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -152,7 +153,10 @@ class Dispatcher:
             await service.tell_boards(session, [entry[0] for entry in chunk])
         taken = {entry["id"] for entry in marked}
         self._let_go(entry[0] for entry in chunk if entry[0] not in taken)
-        sends = {asyncio.create_task(self._send(provider, entry, asked + within)): entry for entry in marked}
+        # How closely the time of an unknown call is known counts only where the provider's records are read later.
+        # Elsewhere the lease is enough: a mail may wait for its connection, and for a server that takes its time.
+        write_by = asked + within if provider.capabilities.lists_messages else math.inf
+        sends = {asyncio.create_task(self._send(provider, entry, write_by)): entry for entry in marked}
         recording = asyncio.create_task(self._record_as_they_end(provider.channel, sends))
         # Whoever takes long is waited for in the background, so that one silent call holds nobody else up. When many
         # are silent the lane waits after all: then it is the provider, and more calls would not help.

@@ -35,7 +35,5 @@ async def test_work_waits_when_something_is_due_or_a_worker_fell_silent(muster: 
     assert not await service.work_waits(muster.house)
     await _held_until(muster, "handing_over", "-1 second")
     assert await service.work_waits(muster.house)
-    muster.clock.advance(seconds=60)
-    await muster.settle_unknown()
-    await _held_until(muster, "accepted", "-1 second")
+    await _held_until(muster, "cancelled", "-1 second")
     assert not await service.work_waits(muster.house)
