@@ -110,7 +110,10 @@ async def recipients(
         SELECT c.*, l.channel AS next_channel, t.tell AS next_tell,
           (SELECT min(x.since) FROM suppression x JOIN contact_point cp ON cp.address = x.address
            WHERE cp.person_id = c.person_id AND x.channel = 'sms' AND x.reason = 'opted_out') AS opted_out_since,
-          (SELECT coalesce(jsonb_agg(jsonb_build_object('tell', e.tell, 'name', tp.name, 'at', e.at)
+          (SELECT coalesce(jsonb_agg(jsonb_build_object(
+             'tell', e.tell, 'name', tp.name, 'at', e.at, 'waits_until', (
+               SELECT min(na.not_before) FROM delivery nd JOIN attempt na ON na.delivery_id = nd.id
+               WHERE nd.notice_id = e.notice_id HAVING bool_and(na.state = 'queued')))
              ORDER BY e.at, e.id), '[]')
            FROM escalation e JOIN person tp ON tp.id = e.person_id WHERE e.delivery_id = c.id) AS told,
           (SELECT coalesce(jsonb_agg(jsonb_build_object(

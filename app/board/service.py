@@ -129,7 +129,9 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
         "next_step_at": iso(then[0]) if then else None,
         "left": not entry["active"],
         "opted_out_since": iso(entry["opted_out_since"]),
-        "told": [{**told, "at": _again(told["at"])} for told in entry["told"]],
+        "told": [
+            {**told, "at": _again(told["at"]), "waits_until": _again(told["waits_until"])} for told in entry["told"]
+        ],
         "attempts": [
             {
                 "channel": attempt["channel"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from app.access.api import HouseDep, Reader, SessionDep, allow
 from app.access.matrix import Action, Actor
@@ -26,7 +26,7 @@ class Draft(Facts):
     stage: Text = Field(max_length=30, description="investigating, identified, monitoring or resolved")
     facts: dict[str, Any] = Field(default_factory=dict, max_length=200, description="Override the incident's latest")
     audiences: list[Text] | None = Field(None, max_length=100, description="All of the playbook's when left out")
-    corrects: int | None = Field(
+    corrects: StrictInt | None = Field(
         None, ge=1, le=1_000_000, description="The number of a sent bulletin that was wrong: goes to all who were told"
     )
 

@@ -194,6 +194,8 @@ def for_those_told(bulletin: Mapping[str, Any] | RowMapping) -> bool:
     return bulletin["stage"] == "resolved" or bulletin["corrects"] is not None
 
 
+NOTHING_CAME = repository.NOTHING_CAME
+
 NOBODY_TOLD = "nobody was told anything in this incident yet; sent before anything else, it goes to nobody"
 
 

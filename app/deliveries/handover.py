@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.bulletins import service as bulletins
 from app.channels.kinds import RINGING, sql_list
 from app.deliveries import telling
 from app.deliveries.repository import lock_attempts
@@ -25,6 +26,26 @@ _QUIET = f"""SELECT q.ends_at FROM quiet_window q
 """The end of the quiet hours that person `p` of delivery `d` is in now, where attempt `a` would ring."""
 
 _PROVABLE = ", ".join(f"'{state}'" for state in sorted(OPEN_TO_PROOF))
+
+
+PROOF_SECONDS = 300.0
+"""So long a closing bulletin waits for proof whether an earlier one arrived: by then what was unknown is settled."""
+
+PROOF_LOOK_SECONDS = 5.0
+
+NOTHING_BEFORE = "nothing of this incident ever reached them"
+
+_NOTHING = ", ".join(f"'{state}'" for state in bulletins.NOTHING_CAME)
+
+_CLOSING = "(coalesce(b.stage = 'resolved', false) OR b.corrects IS NOT NULL)"
+"""Whether bulletin `b` is only for those who may have an earlier one of its incident (NULL for a notice: no)."""
+
+_EARLIER = f"""SELECT
+       coalesce(bool_or(e.response IS NOT NULL OR ea.state NOT IN ({_NOTHING}, 'unknown')), false) AS came,
+       coalesce(bool_or(ea.state = 'unknown'), false) AS unproven
+  FROM delivery e JOIN bulletin eb ON eb.id = e.bulletin_id LEFT JOIN attempt ea ON ea.delivery_id = e.id
+  WHERE {_CLOSING} AND e.person_id = d.person_id AND e.incident_id = d.incident_id AND eb.number < b.number"""
+"""Whether anything of the incident may have come to the person of delivery `d` before, and what waits for proof."""
 
 
 @dataclass(frozen=True)
@@ -128,15 +149,17 @@ async def mark_handing_over(
           LEFT JOIN LATERAL (
             SELECT array_agg(open.name ORDER BY open.name) AS names FROM ({telling.SILENT}) open
             WHERE open.notice_id = n.id AND n.kind = '{telling.KIND}') silent ON true
+          LEFT JOIN LATERAL ({_EARLIER}) earlier ON true
           WHERE (n.id IS NOT NULL OR (b.state = 'sent' AND m.text IS NOT NULL))
             AND (n.id IS NULL OR n.kind <> '{telling.KIND}' OR silent.names IS NOT NULL)
             AND NOT EXISTS ({_QUIET.replace("a.channel", "mine.channel")})
             AND d.cancelled_at IS NULL AND d.response IS NULL AND p.active AND NOT {OVER}
             AND NOT EXISTS (SELECT FROM suppression x WHERE x.address = mine.address
               AND (x.channel = mine.channel OR (mine.channel = 'voice' AND x.reason = 'invalid')))
-            AND (mine.channel NOT IN ({sql_list(RINGING)}) OR CAST(:countries AS text[]) IS NULL OR EXISTS (
-              SELECT FROM contact_point c WHERE c.person_id = d.person_id AND c.address = mine.address
-                AND c.country = ANY(CAST(:countries AS text[]))))
+            AND EXISTS (SELECT FROM contact_point c WHERE c.person_id = d.person_id AND c.address = mine.address
+              AND (mine.channel NOT IN ({sql_list(RINGING)}) OR CAST(:countries AS text[]) IS NULL
+                   OR c.country = ANY(CAST(:countries AS text[]))))
+            AND (NOT {_CLOSING} OR earlier.came OR (earlier.unproven AND mine.created_at <= :proof))
         ), told AS (
           UPDATE delivery d SET handed_over_at = coalesce(d.handed_over_at, :now)
           FROM fit WHERE d.id = fit.delivery_id
@@ -152,6 +175,7 @@ async def mark_handing_over(
             "fences": [entry[1] for entry in claimed],
             "now": now,
             "within": write_within,
+            "proof": now - timedelta(seconds=PROOF_SECONDS),
             "countries": list(countries) if countries is not None else None,
         },
     )
@@ -183,6 +207,9 @@ async def _drop_unfit(
                    SELECT FROM ({telling.SILENT}) open WHERE open.notice_id = n.id) THEN 'everybody has answered'
                  WHEN x.reason = 'opted_out' THEN 'the number has opted out of texts'
                  WHEN x.reason IS NOT NULL THEN 'the number cannot be used'
+                 WHEN NOT EXISTS (SELECT FROM contact_point c
+                                  WHERE c.person_id = d.person_id AND c.address = a.address)
+                   THEN CASE a.channel WHEN 'email' THEN 'the address' ELSE 'the number' END || ' is no longer theirs'
                  WHEN a.channel IN ({sql_list(RINGING)}) AND CAST(:countries AS text[]) IS NOT NULL AND NOT EXISTS (
                    SELECT FROM contact_point c WHERE c.person_id = d.person_id AND c.address = a.address
                      AND c.country = ANY(CAST(:countries AS text[])))
@@ -190,10 +217,13 @@ async def _drop_unfit(
                  WHEN d.notice_id IS NULL AND NOT EXISTS (SELECT FROM message m
                                   WHERE m.bulletin_id = b.id AND m.audience = d.audience
                                   AND m.channel = a.channel AND m.language IN (d.language, ''))
-                   THEN 'there is no script for this channel' END AS reason,
+                   THEN 'there is no script for this channel'
+                 WHEN {_CLOSING} AND NOT earlier.came AND NOT earlier.unproven THEN '{NOTHING_BEFORE}' END AS reason,
             (d.response IS NOT NULL OR d.cancelled_at IS NOT NULL OR coalesce(b.state <> 'sent', false)
-             OR {OVER}) AS stopped,
-            ({_QUIET}) AS quiet_until
+             OR {OVER} OR ({_CLOSING} AND NOT earlier.came AND NOT earlier.unproven)) AS stopped,
+            ({_QUIET}) AS quiet_until,
+            CASE WHEN {_CLOSING} AND NOT earlier.came AND a.created_at > :proof THEN CAST(:look AS timestamptz) END
+              AS proof_at
           FROM attempt a
           JOIN unnest(CAST(:ids AS bigint[]), CAST(:fences AS int[])) c (id, fence)
             ON c.id = a.id AND c.fence = a.fence
@@ -206,14 +236,20 @@ async def _drop_unfit(
             WHERE x.address = a.address
               AND (x.channel = a.channel OR (a.channel = 'voice' AND x.reason = 'invalid'))
             ORDER BY (x.channel = a.channel) DESC LIMIT 1) x ON true
+          LEFT JOIN LATERAL ({_EARLIER}) earlier ON true
           WHERE a.state = 'queued'
         ), unfit AS (SELECT * FROM looked_at WHERE reason IS NOT NULL), moved AS (
           UPDATE delivery d SET next_step_at = :now FROM unfit
           WHERE d.id = unfit.delivery_id AND NOT unfit.stopped AND d.next_rung IS NOT NULL
+        ), over AS (
+          UPDATE delivery d SET cancelled_at = :now, cancel_reason = unfit.reason, next_rung = NULL,
+                 next_step_at = NULL, next_tell_rung = NULL, next_tell_at = NULL
+          FROM unfit WHERE d.id = unfit.delivery_id AND unfit.reason = '{NOTHING_BEFORE}'
         ), held AS (
-          UPDATE attempt a SET not_before = early.quiet_until, held_until = early.quiet_until, lease_until = NULL,
-                 updated_at = :now
-          FROM looked_at early WHERE a.id = early.id AND early.reason IS NULL AND early.quiet_until IS NOT NULL
+          UPDATE attempt a SET not_before = coalesce(early.quiet_until, early.proof_at),
+                 held_until = coalesce(early.quiet_until, a.held_until), lease_until = NULL, updated_at = :now
+          FROM looked_at early
+          WHERE a.id = early.id AND early.reason IS NULL AND coalesce(early.quiet_until, early.proof_at) IS NOT NULL
         )
         UPDATE attempt a SET state = CASE WHEN unfit.stopped THEN 'cancelled' ELSE 'suppressed' END,
                reason = unfit.reason, lease_until = NULL, updated_at = :now
@@ -224,6 +260,8 @@ async def _drop_unfit(
             "fences": [entry[1] for entry in left],
             "countries": list(countries) if countries is not None else None,
             "now": now,
+            "proof": now - timedelta(seconds=PROOF_SECONDS),
+            "look": now + timedelta(seconds=PROOF_LOOK_SECONDS),
         },
     )
     await telling.hasten(session, [entry["delivery_id"] for entry in dropped], now=now)

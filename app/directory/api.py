@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from app.access.api import HouseDep, Reader, SessionDep, allow
+from app.access.api import HouseDep, Reader, SessionDep, allow, allow_long
 from app.access.matrix import Action, Actor
 from app.directory import service
 from app.kernel.errors import FieldError, Invalid, UnsupportedMedia
@@ -15,7 +15,7 @@ from app.web.problems import problem_responses
 
 router = APIRouter(prefix="/api/v1/people", tags=["people"])
 
-Importer = Annotated[Actor, Depends(allow(Action.IMPORT_PEOPLE))]
+Importer = Annotated[Actor, Depends(allow_long(Action.IMPORT_PEOPLE))]
 Retrier = Annotated[Actor, Depends(allow(Action.RETRY_NUMBERS))]
 
 

@@ -60,12 +60,17 @@ async def gone(house: House, worker: str) -> None:
         await run(session, "DELETE FROM worker_heartbeat WHERE worker = :worker", {"worker": worker})
 
 
+async def ask(providers: Providers) -> dict[str, Health]:
+    """Asks each provider whether it would take a message now: by channel. Records nothing."""
+    return {channel: await provider.check() for channel, provider in providers.by_channel.items()}
+
+
 async def probe(house: House, providers: Providers, senders: Senders | None = None) -> dict[str, tuple[bool, str]]:
     """Asks each provider whether it would take a message now, and records the answers: as (ok, detail) by channel.
 
     With `senders` a channel whose sender is refused is not ok either.
     """
-    healths = {channel: await provider.check() for channel, provider in providers.by_channel.items()}
+    healths = await ask(providers)
     if senders is not None:
         answering = [channel for channel, health in healths.items() if health.ok]
         for channel, wrong in (await senders.refused(house, providers, answering)).items():

@@ -97,7 +97,7 @@ def on_a_machine(message: Message) -> Turn:
     """For an answering machine: that there is something, and where to answer. Anybody may play it back, so no more."""
     text = (
         f"This is Muster with a message for {message.name}. Please look at your text messages or your email now: they "
-        "say what it is about and how to answer."
+        "say what it is about and how to answer. If you have neither, please ask your manager."
     )
     return _close(message.drill, text, GOODBYE)
 

@@ -32,7 +32,6 @@ from app.channels.twilio import Signatures
 from app.compose import Program
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.reconciler import Reconciler
-from app.deliveries.tempo import WRITE_WITHIN_SECONDS
 from app.escalations.timer import Timer
 from app.kernel.clock import ManualClock
 from app.kernel.db import Database, row, rows
@@ -245,8 +244,6 @@ class Desk(Stack):
     async def hand_over(self, name: str = "a worker") -> int:
         """What a worker does when it is woken, to the last answer; returns how many provider calls were made."""
         dispatcher = Dispatcher(self.house, self.providers, name)
-        for tempo in dispatcher._tempos.values():
-            tempo.write_within = WRITE_WITHIN_SECONDS[1]  # on a busy machine too, all goes out in one round
         try:
             return await dispatcher.drain()
         finally:
