@@ -196,6 +196,11 @@ def for_those_told(bulletin: Mapping[str, Any] | RowMapping) -> bool:
 
 NOTHING_CAME = repository.NOTHING_CAME
 
+NOBODY_TO_TELL = (
+    "nobody can be told of people who need help or do not answer, as no commander, department lead or manager is a "
+    "person in the directory; the board shows them"
+)
+
 NOBODY_TOLD = "nobody was told anything in this incident yet; sent before anything else, it goes to nobody"
 
 
@@ -253,6 +258,8 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         trouble = await repository.channels_in_trouble(
             session, [name for name in tried if name in house.channels], fresh=HEALTH_SECONDS
         )
+        if (await directory.responsible(session)).nobody:
+            notes.append(checks.Finding("note", "ladder", NOBODY_TO_TELL))
         for finding in (*checks.ladder_findings(tried, house.channels), *checks.channel_findings(trouble)):
             if finding.level == "note":
                 notes.append(finding)

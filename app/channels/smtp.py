@@ -152,7 +152,10 @@ class SmtpEmail:
                 False, "the mail server refuses the user name or password in MUSTER_SMTP_URL", misconfigured=True
             )
         except (SMTPException, OSError, TimeoutError, ssl.SSLError) as error:
-            return Health(False, f"the mail server {self.host}:{self.port} cannot be used ({type(error).__name__})")
+            where = f"{self.host}:{self.port}"
+            return Health(
+                False, f"the mail server {where} cannot be used ({type(error).__name__}); check MUSTER_SMTP_URL"
+            )
         return Health(True, "the mail server answers")
 
     async def examine(self, inbound_url: str) -> dict[str, Examined]:

@@ -89,7 +89,8 @@ def _missing(people: Sequence[Mapping[str, Any]]) -> Table:
     order = {"unreachable": 0, "uncertain": 1, "cannot": 2, "waiting": 3}
     listed = sorted(people, key=lambda entry: (order[entry["status"]], entry["name"]))
     why_wide = Column("", min_width=len(reasons.NO_CONTACT))
-    table = Table("Not answered or not reached", "Department", why_wide, "Next (UTC)", box=None, pad_edge=False)
+    then_whole = Column("Next (UTC)", no_wrap=True, min_width=len("tell department lead 00:00"))
+    table = Table("Not answered or not reached", "Department", why_wide, then_whole, box=None, pad_edge=False)
     for entry in listed[:MOST_PEOPLE]:
         why = entry["reason"] or entry["status"]
         then = f"{entry['next_step'].replace('_', ' ')} {entry['next_step_at'][11:16]}" if entry["next_step"] else ""

@@ -17,6 +17,7 @@ from app.directory import merge, repository
 from app.directory.folding import fold
 from app.directory.importing import Issue, Reading, Report, Source
 from app.directory.numbers import mask
+from app.directory.responsible import responsible
 from app.kernel import audit
 from app.kernel.clock import Clock
 from app.kernel.db import Database
@@ -25,7 +26,8 @@ from app.web.inputs import clean_text, decode_cursor, encode_cursor, iso
 
 __all__ = [
     "countries", "departments", "flagged_counts", "flagged_people", "get_person", "import_people", "lift",
-    "list_people", "mask", "people_at", "retry_contact_point", "sites", "suppress", "unreachable_people",
+    "list_people", "mask", "people_at", "responsible", "retry_contact_point", "sites", "suppress",
+    "unreachable_people",
 ]  # fmt: skip
 
 MOST_MISSING = 20

@@ -18,6 +18,7 @@ from app.kernel.house import House
 from app.playbooks import facts as fact_rules
 from app.playbooks import service as playbooks
 from app.playbooks.schema import Playbook
+from app.playbooks.template import is_control
 from app.web.inputs import iso
 
 MAX_TITLE = 120
@@ -82,6 +83,8 @@ async def declare(
     errors += [FieldError(f"facts.{problem.name}", problem.what) for problem in problems]
     if title is not None and not (title := " ".join(title.split())):
         errors.append(FieldError("title", "is blank; leave it out for a sensible default"))
+    if title and any(is_control(character) for character in title):
+        errors.append(FieldError("title", "holds a control character or one that turns text round; write it again"))
     if title and len(title) > MAX_TITLE:
         errors.append(FieldError("title", f"has {len(title)} characters; use at most {MAX_TITLE}"))
     person_id, account_id = await _commander(session, actor, commander, errors)

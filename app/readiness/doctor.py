@@ -16,6 +16,7 @@ from app.bulletins.checks import ladder_findings
 from app.bulletins.figures import BULK_SHARE
 from app.channels.port import Examinable, Examined, Providers
 from app.directory import service as directory
+from app.directory.responsible import Responsible
 from app.kernel import migrate
 from app.kernel.clock import DatabaseClock
 from app.kernel.db import row
@@ -104,6 +105,8 @@ async def _channels(house: House, providers: Providers) -> list[Finding]:
     }
     # One channel that works is enough for a send to go out.
     for channel, (ok, detail) in checks.items():
+        if not ok and house.simulated:
+            detail = "the simulator that stands in does not answer; start it with: muster up"
         found.append(Finding(channel, ok, detail, not ok and not usable))
         found += [
             Finding(f"{channel} {name}", part.ok, part.detail, name == "sender" and part.ok is False and not usable)
@@ -187,6 +190,7 @@ async def _content(house: House) -> list[Finding]:
         names = {kind: frozenset(there) for kind, there in (await directory.names(session)).items()}
         gone = await bulletins.parts_today(session, now=house.clock.now())
         lost = await directory.unreachable_people(session, channels=house.channels, countries=house.countries)
+        told = await directory.responsible(session)
     found = [Finding("playbook", False, str(problem)) for problem in problems]
     found.append(
         Finding("playbooks", bool(known), f"{len(known)} ready to be declared" if known else
@@ -198,6 +202,7 @@ async def _content(house: House) -> list[Finding]:
         found.append(Finding("people", False, "nobody; run: muster people import FILE.csv", True))
         return found
     found.append(Finding("people", True, f"{count} active"))
+    found.append(_told(told))
     files = playbooks.files(house.playbooks_dir)
     nobody = await asyncio.to_thread(playbooks.unknown_names, files, playbooks.Known(**names))
     for _file, group in itertools.groupby(nobody, key=lambda problem: problem.file):
@@ -220,6 +225,23 @@ async def _content(house: House) -> list[Finding]:
                     len(lost) >= count)
         )  # fmt: skip
     return found
+
+
+def _told(who: Responsible) -> Finding:
+    """Whether somebody hears of people who need help or do not answer."""
+    make = "make an account for one: muster tokens create NAME --role commander --person ID"
+    if not who.commanders and not who.led:
+        managers = "Only managers hear of who does not answer" if who.managed else "Nobody has a manager here either"
+        what = f"nobody is told of people who need help: no commander or department lead is a person here; {make}."
+        return Finding("told", False, f"{what} {managers}")
+    if not who.commanders:
+        what = "no commander is a person here, so who needs help in a department without a lead is told to nobody"
+        return Finding("told", False, f"{what}; {make}")
+    if who.unled:
+        some = ", ".join(who.unled[:5]) + (f" and {len(who.unled) - 5} more" if len(who.unled) > 5 else "")
+        what = f"these departments have no lead who is a person here, so commanders are told instead: {some}"
+        return Finding("told", None, what)
+    return Finding("told", True, "every department has a lead, and commanders come after them")
 
 
 def _cap(gone: int, cap: int) -> Finding:

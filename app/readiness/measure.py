@@ -14,8 +14,9 @@ from app.deliveries.states import NOT_DELIVERED, PROVIDER_STATUSES, State
 from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
 from app.kernel.db import row, rows
 from app.kernel.house import House
-from app.readiness.rules import Facts, Partial
+from app.readiness.rules import Facts, Partial, Unheard
 from app.readiness.service import WORKER_SILENT_SECONDS, disk_left
+from app.replies.help_requests import HELP_TOLD, HELP_TOLD_LATER
 
 QUEUE_AGE = """
   (SELECT coalesce(extract(epoch FROM max(
@@ -59,6 +60,14 @@ FROM latest JOIN each_one e ON e.bulletin_id = latest.id GROUP BY 1, 2, 3 ORDER 
 """
 
 
+_UNHEARD = f"""
+SELECT i.key, i.drill, count(*) AS people FROM help_request h JOIN incident i ON i.id = h.incident_id
+WHERE h.closed_at IS NULL AND h.taken_at IS NULL AND i.closed_at IS NULL
+  AND {HELP_TOLD} = '[]' AND {HELP_TOLD_LATER} = '[]' GROUP BY 1, 2 ORDER BY 1
+"""
+"""People who asked for help and of whom nobody was told or is going to be."""
+
+
 async def measure(house: House) -> Facts:
     """Everything that the rules need."""
     left = await asyncio.to_thread(disk_left, house.disk) if house.disk else None
@@ -81,6 +90,7 @@ async def measure(house: House) -> Facts:
         )
         refusals = await _refusals(session, now - timedelta(minutes=30))
         partial = await rows(session, _PARTIAL, {"now": now})
+        unheard = await rows(session, _UNHEARD, {})
     return Facts(
         workers=int(figures["workers"]),
         channels=house.channels,
@@ -92,6 +102,7 @@ async def measure(house: House) -> Facts:
         partial=[
             Partial(entry["key"], entry["number"], entry["missed"], entry["total"], entry["drill"]) for entry in partial
         ],
+        unheard=[Unheard(entry["key"], entry["people"], entry["drill"]) for entry in unheard],
         disk=left,
     )
 

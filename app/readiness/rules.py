@@ -46,6 +46,15 @@ class Partial:
 
 
 @dataclass(frozen=True)
+class Unheard:
+    """So many people of an incident asked for help, and nobody could be told."""
+
+    incident: str
+    people: int
+    drill: bool = False
+
+
+@dataclass(frozen=True)
 class Facts:
     """What was measured. `providers`: only those that were asked lately; `refusals`: people refused, by error code
     and our words for it; `disk`: bytes left and in all, where the database is on this machine's disk."""
@@ -58,6 +67,7 @@ class Facts:
     refusals: Mapping[int, str] = field(default_factory=dict)
     unknown_statuses: int = 0
     partial: Sequence[Partial] = ()
+    unheard: Sequence[Unheard] = ()
     disk: tuple[int, int] | None = None
 
 
@@ -107,6 +117,15 @@ def causes(facts: Facts) -> list[Cause]:
             Cause("statuses", "The provider reports a status that this version does not know. It is kept; look "
                   "for a newer version.")
         )  # fmt: skip
+    found += [
+        Cause(
+            f"help:{entry.incident}",
+            f"Nobody could be told of {entry.people} who asked for help in {entry.incident}. Its board has the names; "
+            "see the line told of muster doctor.",
+            entry.drill,
+        )
+        for entry in facts.unheard
+    ]
     return found + [
         Cause(
             f"partial:{entry.incident}/{entry.number}",

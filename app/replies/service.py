@@ -56,6 +56,10 @@ class Inbound:
     opt_out_type: str | None = None
     found_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        # Half a character (a lone surrogate) is what JSON may hold and no database takes: the rest is still an answer.
+        object.__setattr__(self, "body", self.body.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
 
 @dataclass(frozen=True)
 class Handled:

@@ -240,7 +240,7 @@ class Control:
         """Send a text from a phone now; answers with Muster's answer, once it is there."""
         number = e164(request.path_params["number"])
         body = (await self._json(request)).get("body")
-        if not isinstance(body, str) or not 1 <= len(body) <= 1600:
+        if not isinstance(body, str) or not 1 <= len(body) <= 1600 or not _is_text(body):
             return JSONResponse({"error": "body must be a text of 1 to 1600 characters."}, 422)
         incoming = self.outside.receive(number, body, done=choose_question(self.world, number, body))
         status, twiml = await self.outside.post_incoming(incoming)
@@ -253,3 +253,12 @@ class Control:
         self.switchboard.forget()
         self.faults.change(dict.fromkeys((*CHOICES, "latency_ms", "lag_seconds")))
         return JSONResponse({"reset": True})
+
+
+def _is_text(body: str) -> bool:
+    """No half characters: nothing that a phone can send."""
+    try:
+        body.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -162,6 +162,13 @@ async def test_json_under_another_content_type_is_a_415(muster: Stack, kind: str
     assert "application/json" in check_problem(answer, 415)["detail"]
 
 
+async def test_a_title_that_turns_text_round_is_refused(muster: Stack) -> None:
+    body = {"playbook": "global-vendor-outage", "severity": "SEV1", "facts": await muster.examples()}
+    answer = await muster.api.post("/api/v1/incidents", json={**body, "title": "over \u202e there"})
+    (error,) = check_problem(answer, 422)["errors"]
+    assert (error["field"], "turns text round" in error["message"]) == ("title", True)
+
+
 @pytest.mark.parametrize(
     ("body", "field", "right"),
     [

@@ -90,6 +90,11 @@ async def test_doctor_names_what_is_set_up_wrongly_and_does_not_stop_for_what_ca
         assert "https://" in by_name["address"].detail
         assert [entry.name for entry in found if entry.stops] == []
         assert doctor.verdict(found).startswith("A send would go out, but")
+        # Nobody who commands is a person here.
+        assert by_name["told"].ok is False
+        assert "muster tokens create NAME --role commander --person ID" in by_name["told"].detail
+        # What holds for the workers is theirs to say: these settings are other ones.
+        assert await ready()
         # And without email nothing would.
         await muster.carrier.post("/simulator/faults", json={"smtp": "refuse"})
         found = await doctor.examine(muster.house, providers, database_url, real=True)

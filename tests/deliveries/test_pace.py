@@ -15,6 +15,7 @@ from app.channels.kinds import KINDS
 from app.channels.port import Kind, Outcome
 from app.deliveries import notices
 from app.deliveries.tempo import REST_SECONDS, WAIT_SECONDS, Tempo
+from app.kernel.db import run
 from tests.journeys.crew import Crew, Desk, a_person, adds_up, faults
 
 ACCEPTED = Outcome(Kind.ACCEPTED, provider_message_id="SM1")
@@ -153,6 +154,20 @@ async def _nothing_waits(desk: Desk) -> None:
     """What other tests left in the queue has gone."""
     desk.clock.advance(seconds=60)
     await desk.hand_over()
+
+
+async def test_no_message_of_several_parts_passes_the_cap(paced: Desk, at_the_desk: Crew) -> None:
+    await _nothing_waits(paced)
+    paced.clock.advance(seconds=86_400)  # what went before is another day's
+    key = await at_the_desk.told(*(a_person() for _ in range(4)))
+    async with paced.house.db.begin() as session:
+        await run(session, "UPDATE attempt SET parts = 3 WHERE state = 'queued'")
+    # Three of three parts fit into eleven; the fourth begins within the bulk's share and would end beyond the cap.
+    paced.house = replace(paced.house, sms_a_day=11)
+    await paced.hand_over()
+    assert (await _by_state(paced, key))["accepted"] == 3
+    async with paced.house.db.begin() as session:
+        assert await bulletins.parts_today(session, now=paced.clock.now()) == 9
 
 
 async def test_a_used_up_day_sends_everybody_to_the_next_channel_and_keeps_a_rest(

@@ -64,6 +64,11 @@ async def test_the_preview_warns_of_a_ladder_that_reaches_nobody(the_desk: Desk,
             bulletin = await bulletins.get(session, incident["id"], number)
             return await bulletins.show(session, replace(the_desk.house, channels=channels), incident, bulletin)
 
+    alone = await shown("sms")
+    assert [note["message"][:49] for note in alone["notes"]] == ["nobody can be told of people who need help or do "]
+    manager = a_person()
+    await at_the_desk.hire(manager)
+    await at_the_desk.hire(a_person(manager=manager.id))
     fine = await shown("sms")
     assert (fine["warnings"], fine["notes"]) == ([], [])
     [warning] = (await shown("email"))["warnings"]

@@ -10,6 +10,8 @@ import pytest_asyncio
 
 from app.kernel.db import run
 from app.notices.rules import SPACING
+from app.readiness.measure import measure
+from app.readiness.rules import causes
 from tests.journeys.crew import Crew, Desk, Person, a_person
 
 LINK = re.compile(r"/a/[A-Za-z0-9_-]+")
@@ -167,6 +169,12 @@ async def test_when_nobody_can_be_told_the_timeline_says_so(the_desk: Desk, at_t
     kinds = [e["kind"] for e in (await the_desk.call("GET", f"/incidents/{key}/timeline?limit=200"))["items"]]
     assert "help_untold" in kinds
     assert (await request_of(the_desk, key))["told"] == []
+    # And the operator hears of it, until somebody has it.
+    [said] = [cause.detail for cause in causes(await measure(the_desk.house)) if cause.key == f"help:{key}"]
+    assert said.startswith("Nobody could be told of 1 who asked for help")
+    request = await request_of(the_desk, key)
+    await the_desk.call("POST", f"/incidents/{key}/help-requests/{request['id']}/take")
+    assert f"help:{key}" not in {cause.key for cause in causes(await measure(the_desk.house))}
 
 
 async def test_a_lead_whose_number_fails_is_mailed(the_desk: Desk, at_the_desk: Crew) -> None:

@@ -10,6 +10,7 @@ import pytest_asyncio
 from app.channels.port import Inbox
 from app.kernel.db import row
 from app.replies.lost import LostTexts
+from app.replies.service import Inbound, receive_late
 from tests.journeys.crew import Crew, Desk, Person, a_number, a_person, faults
 from tests.stack import SENDER
 
@@ -55,6 +56,15 @@ async def test_an_answer_that_was_lost_is_found_and_counts_from_when_it_was_sent
     assert (await at_the_desk.person(key, other))["status"] == "waiting"
     assert await find(the_desk) == 0
     assert await the_desk.acts(key, person) == [("ok", False)]
+
+
+async def test_half_a_character_costs_nobody_their_answer(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    async with the_desk.house.db.begin() as session:
+        text = Inbound(sid="SM" + "8" * 32, sender=person.mobile, body="2 \ud83d", found_at=the_desk.clock.now())
+        assert await receive_late(session, the_desk.house, text)
+    assert (await at_the_desk.person(key, person))["status"] == "need_help"
 
 
 async def test_one_that_may_still_be_on_its_way_is_left_alone(the_desk: Desk, at_the_desk: Crew) -> None:
