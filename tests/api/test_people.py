@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx2
 import pytest
 import pytest_asyncio
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
+from app.access.api import get_session
+from app.directory.api import router
 from tests.api.company import check_problem
 from tests.spare import Spare
 from tests.stack import Stack, stack
@@ -136,3 +140,15 @@ async def test_a_formula_stays_text(office: Stack) -> None:
     await report(office, HEADER + '"=1+1","=HYPERLINK(""http://x"")",IT,@SUM(A1),-2+3,,,\n')
     [person] = (await office.call("GET", "/people", params={"q": "=HYPERLINK"}))["items"]
     assert (person["id"], person["name"]) == ("=1+1", '=HYPERLINK("http://x")')
+
+
+async def test_a_long_import_leaves_no_transaction_of_the_callers_standing_idle() -> None:
+    """The database ends one that does nothing for ten seconds, and the answer was 503 though all was taken over."""
+
+    def needed(dependant: Dependant) -> Iterator[object]:
+        for dependency in dependant.dependencies:
+            yield dependency.call
+            yield from needed(dependency)
+
+    (imports,) = [route for route in router.routes if isinstance(route, APIRoute) and route.path.endswith("/imports")]
+    assert get_session not in set(needed(imports.dependant))
