@@ -60,7 +60,7 @@ class Worker:
         self.watch = make_watch(program, providers, self.name)
         self._timer_turn = self._turn("timer", LEADER_SECONDS)
         self._reconciler_turn = self._turn("reconciler", LEADER_SECONDS * 4)
-        self._lost_turn = self._turn("lost texts", self._lost_seconds * 2)
+        self._lost_turn = self._turn("lost texts", min(LEADER_SECONDS * 4, self._lost_seconds * 2))
         self._probe_turn = self._turn("probe", PROBE_SECONDS * 2)
         self._draining: set[asyncio.Task[int]] = set()
         register(self.jobs, self._wake)

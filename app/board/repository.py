@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.deliveries.states import NOT_DELIVERED, State
 from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
 from app.kernel.db import row, rows
 
@@ -111,11 +112,14 @@ async def recipients(
           (SELECT min(x.since) FROM suppression x JOIN contact_point cp ON cp.address = x.address
            WHERE cp.person_id = c.person_id AND x.channel = 'sms' AND x.reason = 'opted_out') AS opted_out_since,
           (SELECT coalesce(jsonb_agg(jsonb_build_object(
-             'tell', e.tell, 'name', tp.name, 'at', e.at, 'waits_until', (
-               SELECT min(na.not_before) FROM delivery nd JOIN attempt na ON na.delivery_id = nd.id
-               WHERE nd.notice_id = e.notice_id HAVING bool_and(na.state = 'queued')))
+             'tell', e.tell, 'name', tp.name, 'at', e.at, 'waits_until', how.waits_until, 'failed', how.failed)
              ORDER BY e.at, e.id), '[]')
-           FROM escalation e JOIN person tp ON tp.id = e.person_id WHERE e.delivery_id = c.id) AS told,
+           FROM escalation e JOIN person tp ON tp.id = e.person_id
+           LEFT JOIN LATERAL (
+             SELECT CASE WHEN bool_and(na.state = 'queued') THEN min(na.not_before) END AS waits_until,
+                    coalesce(bool_and(na.state = ANY(:came_to_nothing)), true) AS failed
+             FROM delivery nd JOIN attempt na ON na.delivery_id = nd.id WHERE nd.notice_id = e.notice_id) how ON true
+           WHERE e.delivery_id = c.id) AS told,
           (SELECT coalesce(jsonb_agg(jsonb_build_object(
              'channel', a.channel, 'address', a.address, 'state', a.state, 'error_code', a.error_code,
              'reason', a.reason, 'not_before', a.not_before, 'held_until', a.held_until, 'created_at', a.created_at,
@@ -130,6 +134,7 @@ async def recipients(
         """,
         {
             "bulletin": bulletin_id, "statuses": list(statuses) if statuses is not None else None,
+            "came_to_nothing": [*NOT_DELIVERED, State.ABSENT, State.CANCELLED],
             "department": department, "q": q, "person": person_id, "after": after, "limit": limit,
         },
     )  # fmt: skip

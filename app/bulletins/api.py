@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import Field, StrictInt
+from pydantic import BeforeValidator, Field
 
 from app.access.api import HouseDep, Reader, SessionDep, allow
 from app.access.matrix import Action, Actor
@@ -22,11 +22,20 @@ Approver = Annotated[Actor, Depends(allow(Action.APPROVE))]
 Number = Annotated[int, Path(ge=1, le=1_000_000, description="The bulletin's number within its incident")]
 
 
+def _no_flag(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be the number of a bulletin")
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_no_flag)]
+
+
 class Draft(Facts):
     stage: Text = Field(max_length=30, description="investigating, identified, monitoring or resolved")
     facts: dict[str, Any] = Field(default_factory=dict, max_length=200, description="Override the incident's latest")
     audiences: list[Text] | None = Field(None, max_length=100, description="All of the playbook's when left out")
-    corrects: StrictInt | None = Field(
+    corrects: WholeNumber | None = Field(
         None, ge=1, le=1_000_000, description="The number of a sent bulletin that was wrong: goes to all who were told"
     )
 

@@ -276,3 +276,15 @@ async def parts_today(session: AsyncSession, *, since: datetime) -> int:
         {"since": since},
     )
     return int(found["n"]) if found else 0
+
+
+async def commander_is_here(session: AsyncSession, incident_id: int) -> bool:
+    """Whether the incident's present commander is somebody in the directory, who can be told of others."""
+    found = await row(
+        session,
+        """SELECT 1 AS one FROM role_assignment ra LEFT JOIN account a ON a.id = ra.account_id
+           JOIN person p ON p.active AND (p.id = ra.person_id OR p.employee_id = a.person_employee_id)
+           WHERE ra.incident_id = :incident AND ra.role = 'incident_commander' AND ra.released_at IS NULL LIMIT 1""",
+        {"incident": incident_id},
+    )
+    return found is not None

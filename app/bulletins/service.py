@@ -196,10 +196,11 @@ def for_those_told(bulletin: Mapping[str, Any] | RowMapping) -> bool:
 
 NOTHING_CAME = repository.NOTHING_CAME
 
-NOBODY_TO_TELL = (
-    "nobody can be told of people who need help or do not answer, as no commander, department lead or manager is a "
-    "person in the directory; the board shows them"
+NOBODY_FOR_HELP = (
+    "nobody can be told of people who need help, as no commander and no department lead is a person in the directory; "
+    "the board shows them"
 )
+NO_COMMANDER_HERE = "its step tell: commander tells nobody, as this incident's commander is no person in the directory"
 
 NOBODY_TOLD = "nobody was told anything in this incident yet; sent before anything else, it goes to nobody"
 
@@ -258,8 +259,13 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         trouble = await repository.channels_in_trouble(
             session, [name for name in tried if name in house.channels], fresh=HEALTH_SECONDS
         )
-        if (await directory.responsible(session)).nobody:
-            notes.append(checks.Finding("note", "ladder", NOBODY_TO_TELL))
+        who = await directory.responsible(session)
+        if who.nobody_for_help:
+            notes.append(checks.Finding("note", "ladder", NOBODY_FOR_HELP))
+        if any(step.tell == "commander" for step in playbook.ladder_for(incident["severity"])) and not (
+            await repository.commander_is_here(session, bulletin["incident_id"])
+        ):
+            notes.append(checks.Finding("note", "ladder", NO_COMMANDER_HERE))
         for finding in (*checks.ladder_findings(tried, house.channels), *checks.channel_findings(trouble)):
             if finding.level == "note":
                 notes.append(finding)

@@ -32,7 +32,7 @@ KINDS: dict[str, Kind] = {
     row.name: row
     for row in (
         Kind("sms", "Text", "text", "text", "SMS", rings=True, chunk=20, lanes=4),
-        Kind("email", "Email", "email", "email", "email", rings=False, chunk=4, lanes=4),
+        Kind("email", "Email", "email", "email", "email", rings=False, chunk=2, lanes=4),
         Kind("voice", "Call", "call", "call", "phone call", rings=True, chunk=10, lanes=2),
     )
 }

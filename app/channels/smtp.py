@@ -45,6 +45,8 @@ class SmtpEmail:
 
     async def send(self, message: Outgoing, still_ours: StillOurs) -> Outcome:
         async with self._places:
+            if not still_ours():
+                return Outcome(Kind.FENCED)
             try:
                 client = await self._client()
             except SMTPResponseException as error:

@@ -85,16 +85,20 @@ def _departments(board: Mapping[str, Any]) -> Table:
     return table
 
 
+def _then(entry: Mapping[str, Any]) -> str:
+    return f"{entry['next_step'].replace('_', ' ')} {entry['next_step_at'][11:16]}" if entry["next_step"] else ""
+
+
 def _missing(people: Sequence[Mapping[str, Any]]) -> Table:
     order = {"unreachable": 0, "uncertain": 1, "cannot": 2, "waiting": 3}
     listed = sorted(people, key=lambda entry: (order[entry["status"]], entry["name"]))
     why_wide = Column("", min_width=len(reasons.NO_CONTACT))
-    then_whole = Column("Next (UTC)", no_wrap=True, min_width=len("tell department lead 00:00"))
+    longest = max((len(_then(entry)) for entry in listed[:MOST_PEOPLE]), default=0)
+    then_whole = Column("Next (UTC)", no_wrap=True, min_width=longest)
     table = Table("Not answered or not reached", "Department", why_wide, then_whole, box=None, pad_edge=False)
     for entry in listed[:MOST_PEOPLE]:
         why = entry["reason"] or entry["status"]
-        then = f"{entry['next_step'].replace('_', ' ')} {entry['next_step_at'][11:16]}" if entry["next_step"] else ""
-        table.add_row(Text(entry["name"]), Text(entry["department"]), Text(why), then)
+        table.add_row(Text(entry["name"]), Text(entry["department"]), Text(why), _then(entry))
     if len(listed) > MOST_PEOPLE:
         table.add_row(f"and {len(listed) - MOST_PEOPLE} more{' or so' if len(people) == 200 else ''}", "", "", "")
     return table

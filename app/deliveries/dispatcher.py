@@ -79,9 +79,9 @@ class Dispatcher:
         async with self._running[channel]:
             while not self._stopping.is_set():
                 self._again.discard(channel)
-                done = 0 if self._tempos[channel].resting else await self._batch(channel)
-                calls += done
-                if not done and channel not in self._again:
+                done = None if self._tempos[channel].resting else await self._batch(channel)
+                calls += done or 0
+                if done is None and channel not in self._again:
                     break
         return calls
 
@@ -97,17 +97,18 @@ class Dispatcher:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._renewing
 
-    async def _batch(self, channel: str) -> int:
+    async def _batch(self, channel: str) -> int | None:
+        """Returns how many provider calls were begun; None when nothing was due."""
         tempo = self._tempos[channel]
         lanes = KINDS[channel].lanes
         asked = time.monotonic()
+        limit = min(BATCH, lanes * tempo.chunk * 2) if tempo.slowed else BATCH
+        if self._one_by_one(channel):
+            limit = lanes * tempo.chunk
         async with self.house.db.begin() as session:
-            claimed = await pace.claim(
-                session, self.house, worker=self.worker, channel=channel,
-                limit=min(BATCH, lanes * tempo.chunk * 2) if tempo.slowed else BATCH,
-            )  # fmt: skip
+            claimed = await pace.claim(session, self.house, worker=self.worker, channel=channel, limit=limit)
         if not claimed:
-            return 0
+            return None
         for attempt_id, fence in claimed:
             self._held[attempt_id] = (fence, asked + LEASE_SECONDS)
         if self._renewing is None or self._renewing.done():
@@ -119,6 +120,11 @@ class Dispatcher:
             return_exceptions=True,
         )
         return _sum(ended)
+
+    def _one_by_one(self, channel: str) -> bool:
+        """Whether messages wait for a conversation of their own, so that only few may be taken at a time: what waits
+        inside could neither be stopped nor overtaken."""
+        return not self.providers.by_channel[channel].capabilities.lists_messages
 
     async def _lane(self, channel: str, chunks: Sequence[Sequence[tuple[int, int]]]) -> int:
         calls = 0
@@ -155,14 +161,16 @@ class Dispatcher:
         self._let_go(entry[0] for entry in chunk if entry[0] not in taken)
         # How closely the time of an unknown call is known counts only where the provider's records are read later.
         # Elsewhere the lease is enough: a mail may wait for its connection, and for a server that takes its time.
-        write_by = asked + within if provider.capabilities.lists_messages else math.inf
+        one_by_one = self._one_by_one(provider.channel)
+        write_by = math.inf if one_by_one else asked + within
         sends = {asyncio.create_task(self._send(provider, entry, write_by)): entry for entry in marked}
         recording = asyncio.create_task(self._record_as_they_end(provider.channel, sends))
         # Whoever takes long is waited for in the background, so that one silent call holds nobody else up. When many
         # are silent the lane waits after all: then it is the provider, and more calls would not help.
-        if len(self._slow) < MOST_SLOW:
+        wait_for_all = one_by_one or len(self._slow) >= MOST_SLOW
+        if not wait_for_all:
             await asyncio.wait({recording}, timeout=WAIT_FOR_SECONDS)
-        if recording.done() or len(self._slow) >= MOST_SLOW:
+        if wait_for_all or recording.done():
             await recording
         else:
             self._slow.add(recording)
@@ -196,6 +204,8 @@ class Dispatcher:
 
         def still_ours() -> bool:
             nonlocal begun
+            if self._stopping.is_set() and not begun:
+                return False
             now = time.monotonic()
             fence, lease_ends = self._held.get(entry["id"], (-1, 0.0))
             if fence != entry["fence"] or now >= lease_ends - 1.0:

@@ -35,17 +35,20 @@ PROOF_LOOK_SECONDS = 5.0
 
 NOTHING_BEFORE = "nothing of this incident ever reached them"
 
+_UNPROVEN = "'handing_over', 'unknown'"
 _NOTHING = ", ".join(f"'{state}'" for state in bulletins.NOTHING_CAME)
 
 _CLOSING = "(coalesce(b.stage = 'resolved', false) OR b.corrects IS NOT NULL)"
 """Whether bulletin `b` is only for those who may have an earlier one of its incident (NULL for a notice: no)."""
 
 _EARLIER = f"""SELECT
-       coalesce(bool_or(e.response IS NOT NULL OR ea.state NOT IN ({_NOTHING}, 'unknown')), false) AS came,
-       coalesce(bool_or(ea.state = 'unknown'), false) AS unproven
-  FROM delivery e JOIN bulletin eb ON eb.id = e.bulletin_id LEFT JOIN attempt ea ON ea.delivery_id = e.id
-  WHERE {_CLOSING} AND e.person_id = d.person_id AND e.incident_id = d.incident_id AND eb.number < b.number"""
-"""Whether anything of the incident may have come to the person of delivery `d` before, and what waits for proof."""
+       coalesce(bool_or(e.response IS NOT NULL OR ea.state NOT IN ({_NOTHING}, {_UNPROVEN})), false) AS came,
+       coalesce(bool_or(ea.state IN ({_UNPROVEN})), false) AS unproven
+  FROM delivery e JOIN bulletin eb ON eb.id = e.bulletin_id
+  LEFT JOIN attempt ea ON ea.delivery_id = e.id AND ea.id <> own.id
+  WHERE {_CLOSING} AND e.person_id = d.person_id AND e.incident_id = d.incident_id AND eb.number <= b.number"""
+"""Whether anything of the incident but attempt `own` may have come to the person of delivery `d`, and whether that
+waits for proof. This bulletin's own earlier steps count too."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ async def mark_handing_over(
           LEFT JOIN LATERAL (
             SELECT array_agg(open.name ORDER BY open.name) AS names FROM ({telling.SILENT}) open
             WHERE open.notice_id = n.id AND n.kind = '{telling.KIND}') silent ON true
-          LEFT JOIN LATERAL ({_EARLIER}) earlier ON true
+          LEFT JOIN LATERAL ({_EARLIER.replace("own.", "mine.")}) earlier ON true
           WHERE (n.id IS NOT NULL OR (b.state = 'sent' AND m.text IS NOT NULL))
             AND (n.id IS NULL OR n.kind <> '{telling.KIND}' OR silent.names IS NOT NULL)
             AND NOT EXISTS ({_QUIET.replace("a.channel", "mine.channel")})
@@ -236,7 +239,7 @@ async def _drop_unfit(
             WHERE x.address = a.address
               AND (x.channel = a.channel OR (a.channel = 'voice' AND x.reason = 'invalid'))
             ORDER BY (x.channel = a.channel) DESC LIMIT 1) x ON true
-          LEFT JOIN LATERAL ({_EARLIER}) earlier ON true
+          LEFT JOIN LATERAL ({_EARLIER.replace("own.", "a.")}) earlier ON true
           WHERE a.state = 'queued'
         ), unfit AS (SELECT * FROM looked_at WHERE reason IS NOT NULL), moved AS (
           UPDATE delivery d SET next_step_at = :now FROM unfit
@@ -349,12 +352,17 @@ async def write_back(
 
 
 async def begin(session: AsyncSession, attempt_id: int, fence: int) -> bool:
-    """Notes that the message leaves now; False when it is no longer this worker's to send."""
+    """Notes that the message leaves now; False when it is no longer this worker's to send, or nobody's: it may have
+    waited for its connection while its bulletin was stopped or its person answered."""
     return bool(
         await run(
             session,
-            """UPDATE attempt SET begun_at = clock_timestamp()
-               WHERE id = :id AND fence = :fence AND state = 'handing_over' AND lease_until > clock_timestamp()""",
+            f"""UPDATE attempt a SET begun_at = clock_timestamp()
+               FROM delivery d LEFT JOIN bulletin b ON b.id = d.bulletin_id, incident i, person p
+               WHERE a.id = :id AND a.fence = :fence AND a.state = 'handing_over'
+                 AND a.lease_until > clock_timestamp() AND d.id = a.delivery_id AND i.id = d.incident_id
+                 AND p.id = d.person_id AND p.active AND d.response IS NULL AND d.cancelled_at IS NULL
+                 AND coalesce(b.state = 'sent', true) AND NOT {OVER}""",
             {"id": attempt_id, "fence": fence},
         )
     )

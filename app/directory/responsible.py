@@ -20,9 +20,9 @@ class Responsible:
     managed: int
 
     @property
-    def nobody(self) -> bool:
-        """Whether nobody at all can be told of somebody who needs help or does not answer."""
-        return not (self.commanders or self.led or self.managed)
+    def nobody_for_help(self) -> bool:
+        """Whether nobody can be told of somebody who needs help: managers are not."""
+        return not (self.commanders or self.led)
 
 
 async def responsible(session: AsyncSession) -> Responsible:

@@ -239,7 +239,10 @@ def _told(who: Responsible) -> Finding:
         return Finding("told", False, f"{what}; {make}")
     if who.unled:
         some = ", ".join(who.unled[:5]) + (f" and {len(who.unled) - 5} more" if len(who.unled) > 5 else "")
-        what = f"these departments have no lead who is a person here, so commanders are told instead: {some}"
+        what = (
+            f"these departments have no lead who is a person here: {some}. Who needs help there is told to commanders, "
+            "who does not answer only to the incident's own commander"
+        )
         return Finding("told", None, what)
     return Finding("told", True, "every department has a lead, and commanders come after them")
 

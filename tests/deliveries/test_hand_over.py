@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
 
 from app.channels.port import Providers
 from app.channels.smtp import SmtpEmail
@@ -186,18 +190,16 @@ async def test_one_number_that_fails_holds_up_nobody_else(the_desk: Desk, at_the
     assert states == {"accepted": 200, "unknown": 2}
 
 
-async def test_a_mail_server_that_takes_its_time_gets_the_mail_all_the_same(the_desk: Desk, at_the_desk: Crew) -> None:
-    """Servers that ask back about a recipient, or slow everybody down, take seconds before the words may follow; and
-    more mails than connections wait for one. None is begun a second time for that."""
-    people = [a_person(mobile="") for _ in range(14)]
-    key = await at_the_desk.told(*people)
+@asynccontextmanager
+async def _a_slow_mail_server(seconds: float) -> AsyncIterator[tuple[SmtpEmail, bytearray]]:
+    """One that thinks about each recipient; with what it has heard."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 slow\r\n")
         while True:
             line = (await reader.readuntil(b"\r\n")).upper()
             if line.startswith(b"RCPT"):
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(seconds)
             writer.write(b"354 go on\r\n" if line.startswith(b"DATA") else b"250 OK\r\n")
             if line.startswith(b"DATA"):
                 await reader.readuntil(b"\r\n.\r\n")
@@ -208,6 +210,16 @@ async def test_a_mail_server_that_takes_its_time_gets_the_mail_all_the_same(the_
             host="127.0.0.1", port=wire.port, tls=False, username=None, password=None, sender="muster@example.org",
             reply_to=None,
         )  # fmt: skip
+        yield slow, wire.heard
+        await slow.close()
+
+
+async def test_a_mail_server_that_takes_its_time_gets_the_mail_all_the_same(the_desk: Desk, at_the_desk: Crew) -> None:
+    """Servers that ask back about a recipient, or slow everybody down, take seconds before the words may follow; and
+    more mails than connections wait for one. None is begun a second time for that."""
+    people = [a_person(mobile="") for _ in range(14)]
+    key = await at_the_desk.told(*people)
+    async with _a_slow_mail_server(0.6) as (slow, heard):
         worker = Dispatcher(the_desk.house, Providers({"email": slow}), "patient")
 
         async def all_sent() -> bool:
@@ -216,9 +228,38 @@ async def test_a_mail_server_that_takes_its_time_gets_the_mail_all_the_same(the_
 
         await the_desk.until(all_sent, seconds=60)
         await worker.stop()
-        await slow.close()
-        heard = bytes(wire.heard).upper()
-        assert heard.count(b"\r\n.\r\n") == heard.count(b"RCPT TO:") == len(people)
+        said = bytes(heard).decode().upper()
+        assert [said.count(f"RCPT TO:<{person.email.upper()}>") for person in people] == [1] * len(people)
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "stopped"])
+async def test_mails_that_wait_for_their_connection_can_still_be_stopped(
+    the_desk: Desk, at_the_desk: Crew, ends: str
+) -> None:
+    """By a cancellation, and by a worker that is told to stop: it finishes what the server is about to have."""
+    people = [a_person(mobile="") for _ in range(24)]
+    key = await at_the_desk.told(*people)
+    async with _a_slow_mail_server(0.3) as (slow, heard):
+        worker = Dispatcher(the_desk.house, Providers({"email": slow}), "patient")
+        draining = asyncio.create_task(worker.drain())
+
+        async def some() -> bool:
+            return b"\r\n.\r\n" in heard
+
+        await the_desk.until(some)
+        if ends == "cancelled":
+            await the_desk.call("POST", f"/incidents/{key}/bulletins/1/cancel")
+        else:
+            stopping = asyncio.create_task(worker.stop())
+        already = bytes(heard).count(b"\r\n.\r\n")
+        await draining
+        if ends == "stopped":
+            await stopping
+        # One on each connection may have been said when the end came.
+        assert bytes(heard).count(b"\r\n.\r\n") <= already + 4
+        states = Counter(a["state"] for a in await the_desk.attempts(key))
+        assert set(states) == {"accepted", "cancelled" if ends == "cancelled" else "queued"}
+        await worker.stop()
 
 
 async def test_cancelling_while_three_workers_send_and_people_answer(the_desk: Desk, at_the_desk: Crew) -> None:

@@ -65,10 +65,10 @@ async def test_the_preview_warns_of_a_ladder_that_reaches_nobody(the_desk: Desk,
             return await bulletins.show(session, replace(the_desk.house, channels=channels), incident, bulletin)
 
     alone = await shown("sms")
-    assert [note["message"][:49] for note in alone["notes"]] == ["nobody can be told of people who need help or do "]
-    manager = a_person()
-    await at_the_desk.hire(manager)
-    await at_the_desk.hire(a_person(manager=manager.id))
+    assert [note["message"][:45] for note in alone["notes"]] == ["nobody can be told of people who need help, a"]
+    commander = a_person()
+    await at_the_desk.hire(commander)
+    await the_desk.token("commander", person=commander.id)
     fine = await shown("sms")
     assert (fine["warnings"], fine["notes"]) == ([], [])
     [warning] = (await shown("email"))["warnings"]
@@ -84,7 +84,8 @@ async def test_the_preview_warns_of_a_ladder_that_reaches_nobody(the_desk: Desk,
         partly = await bulletins.show(session, replace(the_desk.house, channels=("email",)), incident, bulletin)
     assert partly["warnings"] == [], "a ladder that goes past one step still reaches people"
     assert [note["message"] for note in partly["notes"]] == [
-        "its step send: sms is skipped, because sms has no provider here"
+        "its step tell: commander tells nobody, as this incident's commander is no person in the directory",
+        "its step send: sms is skipped, because sms has no provider here",
     ]
 
 
