@@ -55,12 +55,17 @@ def _everybody_was_told_once(muster: Installation, bulletin: str) -> None:
     stats = muster.stats()
     items = muster.recipients(bulletin)
     reachable = [item for item in items if item["reason"] != "no usable contact point"]
-    assert board["counts"]["waiting"] == len(reachable), shown(board)
+    # A mail that was being said when everything went is the one thing that no record can settle.
+    cut = [item for item in reachable if item["status"] == "uncertain"]
+    assert all({attempt["channel"] for attempt in item["attempts"]} == {"email"} for item in cut), cut
+    assert len(cut) <= 4, "no more than there are connections"
+    assert board["counts"]["waiting"] == len(reachable) - len(cut), shown(board)
     assert stats["duplicates"] == 0, shown(stats)
     assert stats["email_duplicates"] == 0, shown(stats)
-    # Each text that the carrier has is one that we know of, and the other way round.
+    # Each text of the bulletin that the carrier has is one that we know of, and the other way round. (Notices to
+    # managers of whoever was uncertain have no code.)
     assert sorted(told(items)) == sorted(
-        message["sid"] for message in _listed(muster.carrier.get("/simulator/messages").json())
+        message["sid"] for message in _listed(muster.carrier.get("/simulator/messages").json()) if message["code"]
     )
     print(f"settled {took:.1f} s after the start; {stats['accepted']} texts, {stats['emails']} mails")
 
