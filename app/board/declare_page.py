@@ -13,7 +13,7 @@ from app.access.api import HouseDep
 from app.access.matrix import Action
 from app.access.pages import Posted, Visit, posting, visiting
 from app.board import page_facts, page_reads, page_words
-from app.bulletins import service as bulletins
+from app.bulletins import whom
 from app.directory import service as directory
 from app.incidents import service as incidents
 from app.kernel.errors import FieldError, Invalid, MusterError
@@ -164,7 +164,7 @@ async def _told(
     good, _ = fact_rules.validate_facts(playbook, given, sites=sites, now=now, partial=True)
     expected = await page_reads.expected(
         session,
-        specs=bulletins.audience_specs(playbook, list(playbook.audiences), good),
+        specs=whom.audience_specs(playbook, list(playbook.audiences), good),
         ladder=playbook.channels_for(severity),
         channels=house.channels,
         countries=house.countries,

@@ -16,6 +16,7 @@ from app.access.pages import Posted, Visit, posting, visiting
 from app.board import page_facts, page_reads, page_words
 from app.board.page_view import DONE
 from app.bulletins import service as bulletins
+from app.bulletins import whom
 from app.directory import service as directory
 from app.incidents import service as incidents
 from app.kernel.errors import Conflict, FieldError, MusterError
@@ -96,7 +97,7 @@ async def _form(
     for name, audience in playbook.audiences.items():
         expected = await page_reads.expected(
             session,
-            specs=bulletins.audience_specs(playbook, [name], good),
+            specs=whom.audience_specs(playbook, [name], good),
             ladder=playbook.channels_for(incident["severity"]),
             channels=house.channels,
             countries=house.countries,

@@ -11,11 +11,10 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.matrix import Actor
-from app.bulletins import checks, figures, render, repository
+from app.bulletins import checks, figures, render, repository, whom
 from app.channels import sms_text
 from app.channels.port import HEALTH_SECONDS
 from app.directory import service as directory
-from app.directory.audiences import AudienceSpec, members_sql
 from app.incidents import service as incidents
 from app.incidents import timeline
 from app.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
@@ -70,7 +69,7 @@ async def draft(
         errors.append(FieldError("corrects", f"bulletin {corrects} was not sent in this incident; {known}"))
     if errors:
         raise Invalid("The bulletin cannot be written.", errors)
-    if sent and for_those_told({"stage": stage, "corrects": corrects}):
+    if sent and whom.for_those_told({"stage": stage, "corrects": corrects}):
         # It goes to whoever was told before, in the words of the audience in which they were told.
         told = {name for entry in sent for name in entry["audiences"]}
         chosen = [name for name in playbook.audiences if name in told]
@@ -164,36 +163,6 @@ def _sample(house: House, message: Mapping[str, Any], *, drill: bool) -> checks.
     )
 
 
-def audience_specs(playbook: Playbook, chosen: Sequence[str], facts: Mapping[str, Any]) -> list[AudienceSpec]:
-    """The chosen audiences with `$fact` sites filled in; a sites fact that was left out means every site."""
-    specs = []
-    for name in chosen:
-        audience = playbook.audiences[name]
-        sites: Any = audience.sites
-        if isinstance(sites, str):
-            value = facts.get(sites.removeprefix("$"))
-            sites = [value] if isinstance(value, str) else value
-        narrowed = (audience.departments, sites, audience.titles, audience.shifts)
-        specs.append(
-            AudienceSpec(
-                name,
-                departments=tuple(audience.departments or ()),
-                sites=tuple(sites or ()),
-                titles=tuple(audience.titles or ()),
-                shifts=tuple(audience.shifts or ()),
-                people=tuple(audience.people or ()),
-                # An audience of "every site" alone is everybody.
-                everyone=audience.everyone or (isinstance(audience.sites, str) and not any(narrowed)),
-            )
-        )
-    return specs
-
-
-def for_those_told(bulletin: Mapping[str, Any] | RowMapping) -> bool:
-    """Whether it closes what people were told: that it is over, or was wrong, concerns exactly those who heard it."""
-    return bulletin["stage"] == "resolved" or bulletin["corrects"] is not None
-
-
 NOTHING_CAME = repository.NOTHING_CAME
 
 NOBODY_FOR_HELP = (
@@ -203,30 +172,6 @@ NOBODY_FOR_HELP = (
 NO_COMMANDER_HERE = "its step tell: commander tells nobody, as this incident's commander is no person in the directory"
 
 NOBODY_TOLD = "nobody was told anything in this incident yet; sent before anything else, it goes to nobody"
-
-
-def members(playbook: Playbook, bulletin: RowMapping, *, told: bool) -> tuple[str, dict[str, Any]]:
-    """(SELECT, parameters) of who gets it: `person_id`, `audience`, `language`.
-
-    `told`: an earlier bulletin was sent. Until then a preview shows whom this one would close it for.
-    """
-    if told and for_those_told(bulletin):
-        return repository.told_sql(bulletin["incident_id"], bulletin["number"], bulletin["audiences"])
-    return members_sql(audience_specs(playbook, bulletin["audiences"], bulletin["facts"]))
-
-
-async def quiet_windows(
-    session: AsyncSession, house: House, quiet: QuietHours | None, members: tuple[str, dict[str, Any]],
-    *, since: datetime, until: datetime,
-) -> list[tuple[str, datetime, datetime]]:  # fmt: skip
-    """(time zone as the directory spells it, start, end) of the quiet hours of those meant; empty without `quiet`."""
-    if quiet is None:
-        return []
-    return [
-        (zone, start, end)
-        for zone in await repository.zones(session, members)
-        for start, end in rules.windows(quiet, rules.zone_of(zone, house.zone), since, until)
-    ]
 
 
 async def get(session: AsyncSession, incident_id: int, number: int, *, lock: bool = False) -> RowMapping:
@@ -244,8 +189,8 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
     waiting: list[tuple[datetime, int]] = []  # once it is sent, the board says what waits
     if bulletin["sent_at"] is None:
         told = await repository.anybody_told(session, bulletin["incident_id"])
-        meant = members(playbook, bulletin, told=told)
-        if for_those_told(bulletin) and not told:
+        meant = whom.members(playbook, bulletin, told=told)
+        if whom.for_those_told(bulletin) and not told:
             notes.append(checks.Finding("note", "audiences", NOBODY_TOLD))
         tried = playbook.channels_for(incident["severity"])
         counts, unreachable = await repository.expected_recipients(
@@ -279,7 +224,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
     if (
         bulletin["sent_at"] is None
         and not recipients["total"]
-        and not for_those_told(bulletin)
+        and not whom.for_those_told(bulletin)
         and await repository.people_counted(session)
     ):
         problems.append(
@@ -395,7 +340,7 @@ async def approve(
             "The bulletin has errors; write it again with them mended.",
             [FieldError(entry["where"], entry["message"]) for entry in shown["errors"]],
         )
-    if not shown["recipients"]["total"] and not for_those_told(bulletin):
+    if not shown["recipients"]["total"] and not whom.for_those_told(bulletin):
         raise Conflict("Nobody would get this bulletin: import people first, or choose other audiences.")
     if shown["warnings"] and not accept_warnings:
         raise Conflict(

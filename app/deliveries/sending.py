@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.matrix import Actor
 from app.bulletins import service as bulletins
+from app.bulletins import whom
 from app.deliveries import planning
 from app.deliveries.repository import BOARD_CHANNEL
 from app.incidents import service as incidents
@@ -48,11 +49,11 @@ async def send(
         planning.Rung(step.send, step.tell, step.after.total_seconds() / house.time_scale)
         for step in playbook.ladder_for(incident["severity"])
     ]
-    if bulletins.for_those_told(bulletin):
+    if whom.for_those_told(bulletin):
         await planning.lock_incident(session, incident["id"])
-    members = bulletins.members(playbook, bulletin, told=True)
+    members = whom.members(playbook, bulletin, told=True)
     last = timedelta(seconds=max(step.seconds for step in steps))
-    quiet = await bulletins.quiet_windows(
+    quiet = await whom.quiet_windows(
         session, house, playbook.quiet_for(incident["severity"]), members, since=now, until=now + last + QUIET_BEYOND
     )
     total = await planning.plan(
@@ -61,7 +62,7 @@ async def send(
         countries=house.countries, now=now, quiet=[planning.Quiet(*window) for window in quiet],
     )  # fmt: skip
     # That it is over may concern nobody: what was queued before is stopped all the same.
-    if not total and not bulletins.for_those_told(bulletin):
+    if not total and not whom.for_those_told(bulletin):
         raise Conflict("Nobody would get this bulletin: import people first, or choose other audiences.")
     if total > house.confirm_above and not confirm:
         raise Conflict(
