@@ -73,3 +73,40 @@ async def test_a_text_that_waits_does_not_go_to_a_number_that_is_somebody_elses_
     entry = await the_desk.person(key, only.id)
     assert (entry["status"], entry["reason"]) == ("unreachable", "the number is no longer theirs")
     assert await the_desk.texts(person.mobile) == await the_desk.texts(only.mobile) == []
+
+
+async def _set(desk: Desk, key: str, person: Person, number: int, state: str) -> None:
+    async with desk.house.db.begin() as session:
+        await run(
+            session,
+            """UPDATE attempt a SET state = :state, lease_until = clock_timestamp() + interval '1 hour'
+               FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
+                 JOIN person p ON p.id = d.person_id
+               WHERE d.id = a.delivery_id AND i.key = :key AND b.number = :number AND p.employee_id = :person""",
+            {"state": state, "key": key, "number": number, "person": person.id},
+        )
+
+
+async def test_what_is_being_handed_over_is_waited_for_like_what_is_unknown(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person(email="")
+    key = await at_the_desk.told(person)
+    await _set(the_desk, key, person, 1, "handing_over")
+    await the_desk.send(key, "resolved")
+    await the_desk.hand_over()
+    assert await _states(the_desk, key, person) == ["queued"]
+    await _set(the_desk, key, person, 1, "absent")
+
+
+async def test_who_may_have_the_all_clear_itself_is_not_said_to_have_heard_nothing(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    person = a_person()
+    key = await at_the_desk.told(person)
+    await the_desk.hand_over()
+    await the_desk.send(key, "resolved")
+    await the_desk.hand_over()
+    await _set(the_desk, key, person, 1, "absent")
+    the_desk.clock.advance(seconds=130)
+    await the_desk.take_steps()
+    await the_desk.hand_over()
+    assert await _states(the_desk, key, person) == ["accepted", "accepted"]
