@@ -79,7 +79,10 @@ async def events(
 
 
 async def _events(house: House, hub: Hub, token: str, incident_id: int, key: str, after: int) -> AsyncIterator[bytes]:
-    """The board whenever it changed, and each timeline entry once, from the one after `after`."""
+    """The board whenever it changed, and each timeline entry once, from the one after `after`.
+
+    A board comes after the entries of everything that it counts.
+    """
     shown: dict[str, Any] | None = None
     async with hub.subscribe() as changed:
         while not hub.stopping.is_set():
@@ -92,16 +95,17 @@ async def _events(house: House, hub: Hub, token: str, incident_id: int, key: str
                     await access.by_token(session, token)
                 except Unauthorized:
                     return  # revoked, or the person has left: an open stream ends as any other call does
+                # In this order: each statement sees what was committed before it, so what the board counts is read.
+                board = await service.latest_board(session, key)
                 entries = await timeline.read(
                     session, incident_id=incident_id, key=key, after=after, limit=ENTRIES_AT_A_TIME
                 )
-                board = await service.latest_board(session, key)
             for entry in entries:
                 after = entry["seq"]
                 yield sse.event("timeline", entry, event_id=str(after))
-            if board is not None and {**board, "as_of": None} != shown:
-                shown = {**board, "as_of": None}
-                yield sse.event("board", board)
             if len(entries) == ENTRIES_AT_A_TIME:
                 changed.set()  # there may be more
+            elif board is not None and {**board, "as_of": None} != shown:
+                shown = {**board, "as_of": None}
+                yield sse.event("board", board)
             await asyncio.sleep(FOLD_SECONDS)

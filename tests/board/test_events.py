@@ -63,13 +63,12 @@ async def watching(muster: Stack, key: str, last: str = "") -> AsyncIterator[Str
             await listening
 
 
-async def shows(stream: Stream, status: str, many: int, *, seconds: float) -> float:
-    """Waits until the open board says so; how long that took. Fails after `seconds`."""
+async def shows(stream: Stream, status: str, many: int, *, seconds: float) -> None:
+    """Waits until the open board says so; fails when it does not in time."""
     begun = time.monotonic()
     while not stream.of("board") or stream.board["counts"][status] != many:
         assert time.monotonic() - begun < patience(seconds), stream.events[-3:]
         await asyncio.sleep(0.01)
-    return time.monotonic() - begun
 
 
 async def test_an_answer_is_on_every_open_board_within_two_seconds(crew: Crew) -> None:
@@ -84,9 +83,8 @@ async def test_an_answer_is_on_every_open_board_within_two_seconds(crew: Crew) -
             zip(people, "123", ("acknowledged", "need_help", "cannot"), strict=True)
         ):
             await crew.muster.reply(person.mobile, digit)
-            took = [await shows(stream, status, 1, seconds=10) for stream in (one, two)]
-            # Two seconds on a machine that is left alone; others may be at work on this one.
-            assert max(took) < 4, took
+            for stream in (one, two):
+                await shows(stream, status, 1, seconds=2)
             adds_up(one.board)
             assert one.board["counts"]["waiting"] == 2 - place
         assert one.board["counts"] == (await crew.muster.board(key))["counts"]
