@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.deliveries.states import NOT_DELIVERED, State
 from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
+from app.deliveries.telling import HOW_TOLD
 from app.kernel.db import row, rows
 
 _TARGET = """
@@ -115,10 +115,7 @@ async def recipients(
              'tell', e.tell, 'name', tp.name, 'at', e.at, 'waits_until', how.waits_until, 'failed', how.failed)
              ORDER BY e.at, e.id), '[]')
            FROM escalation e JOIN person tp ON tp.id = e.person_id
-           LEFT JOIN LATERAL (
-             SELECT CASE WHEN bool_and(na.state = 'queued') THEN min(na.not_before) END AS waits_until,
-                    coalesce(bool_and(na.state = ANY(:came_to_nothing)), true) AS failed
-             FROM delivery nd JOIN attempt na ON na.delivery_id = nd.id WHERE nd.notice_id = e.notice_id) how ON true
+           LEFT JOIN LATERAL ({HOW_TOLD}) how ON true
            WHERE e.delivery_id = c.id) AS told,
           (SELECT coalesce(jsonb_agg(jsonb_build_object(
              'channel', a.channel, 'address', a.address, 'state', a.state, 'error_code', a.error_code,
@@ -134,7 +131,6 @@ async def recipients(
         """,
         {
             "bulletin": bulletin_id, "statuses": list(statuses) if statuses is not None else None,
-            "came_to_nothing": [*NOT_DELIVERED, State.ABSENT, State.CANCELLED],
             "department": department, "q": q, "person": person_id, "after": after, "limit": limit,
         },
     )  # fmt: skip

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.port import ProviderDown, Providers, Readable
 from app.deliveries.callbacks import Received, record_all, shown
-from app.deliveries.states import WORTH_ASKING
+from app.deliveries.states import WORTH_ASKING, sql_list
 from app.kernel.db import rows
 from app.kernel.house import House
 
@@ -26,7 +26,7 @@ long as a message is worth sending. Many carriers never tell more than `sent`.""
 AT_A_TIME = 200
 AT_ONCE = 8
 
-_WORTH = ", ".join(f"'{state}'" for state in sorted(WORTH_ASKING))
+_WORTH = sql_list(WORTH_ASKING)
 
 
 @dataclass

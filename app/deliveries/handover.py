@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.bulletins import service as bulletins
 from app.channels.kinds import RINGING, sql_list
-from app.deliveries import telling
+from app.deliveries import states, telling
 from app.deliveries.repository import lock_attempts
-from app.deliveries.states import OPEN_TO_PROOF
 from app.deliveries.status import OVER
 from app.kernel.db import row, rows, run
 
@@ -25,7 +24,7 @@ _QUIET = f"""SELECT q.ends_at FROM quiet_window q
     AND q.starts_at <= :now AND q.ends_at > :now"""
 """The end of the quiet hours that person `p` of delivery `d` is in now, where attempt `a` would ring."""
 
-_PROVABLE = ", ".join(f"'{state}'" for state in sorted(OPEN_TO_PROOF))
+_PROVABLE = states.sql_list(states.OPEN_TO_PROOF)
 
 
 PROOF_SECONDS = 300.0

@@ -11,16 +11,13 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.kinds import RINGING, sql_list
-from app.deliveries import telling
-from app.deliveries.states import NOT_DELIVERED, State
+from app.deliveries import states, telling
 from app.directory.audiences import route_parameters, routes_sql, why_unreachable_sql
 from app.kernel.db import rows, run
 from app.kernel.locks import Lock
 
-_NOTHING_CAME = ", ".join(f"'{state}'" for state in sorted(NOT_DELIVERED | {State.ABSENT}))
-
 _SOMETHING_TO_STOP = f"""(d.next_rung IS NOT NULL OR EXISTS (
-  SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state NOT IN ({_NOTHING_CAME})))"""
+  SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state NOT IN ({states.sql_list(states.NOTHING_CAME)})))"""
 """Whom nothing could reach, nothing is stopped for: they stay unreachable, with their reason."""
 
 _HELD = f"""JOIN person who ON who.id = step.person_id

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.deliveries import retry
-from app.deliveries.states import NOT_DELIVERED, State
+from app.deliveries.states import NOT_DELIVERED, NOTHING_CAME, State
 from app.directory.service import mask
 
 NO_CONTACT = "no usable contact point"
-
-_NOTHING_CAME = NOT_DELIVERED | {State.ABSENT}
 
 _EMAIL = re.compile(r"[^\s<>\"'(),;:@]+@[^\s<>\"'(),;:@]+\.[^\s<>\"'(),;:@]+")
 _NUMBER = re.compile(r"(?<![\w+])\+\d(?:[ ().\-/]{0,2}\d){6,14}(?!\d)")
@@ -60,7 +58,7 @@ def failure(status: str, entry: Mapping[str, Any], attempts: Sequence[Mapping[st
         return str(entry["unreachable_reason"])
     states = [State(attempt["state"]) for attempt in attempts]
     failed = [attempt for attempt, state in zip(attempts, states, strict=True) if state in NOT_DELIVERED]
-    if status == "cancelled" and (not failed or any(state not in _NOTHING_CAME for state in states)):
+    if status == "cancelled" and (not failed or any(state not in NOTHING_CAME for state in states)):
         return None
     if not failed:
         return NO_CONTACT

@@ -90,11 +90,22 @@ NOT_DELIVERED = frozenset(
 )
 """Definitely not reached by this attempt: the next step is due at once."""
 
+NOTHING_CAME = NOT_DELIVERED | {State.ABSENT}
+"""Tried, and proven that nothing of this attempt is with the person."""
+
+CAME_TO_NOTHING = NOTHING_CAME | {State.CANCELLED}
+"""Over, and whoever has only such attempts was not told by them."""
+
 WORTH_ASKING = frozenset({State.ACCEPTED, State.QUEUED_THERE, State.SENDING, State.SENT})
 """The provider will know more, and a callback that should say so may have been lost: it is asked."""
 
 OPEN_TO_PROOF = frozenset({State.HANDING_OVER, State.UNKNOWN, State.UNCERTAIN})
 """A callback or the provider's list that shows the message moves these on."""
+
+
+def sql_list(states: Iterable[State]) -> str:
+    """States as an SQL list, for fixed conditions: `'absent', 'failed'`."""
+    return ", ".join(f"'{state}'" for state in sorted(states))
 
 
 @dataclass(frozen=True)

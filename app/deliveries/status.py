@@ -6,14 +6,9 @@ uncertain; unreachable.
 
 from __future__ import annotations
 
-from app.deliveries.states import IN_FLIGHT, WITH_PROVIDER, State
+from app.deliveries.states import IN_FLIGHT, WITH_PROVIDER, sql_list
 
 STATUSES = ("acknowledged", "need_help", "cannot", "cancelled", "waiting", "pending", "uncertain", "unreachable")
-
-
-def _list(states: frozenset[State]) -> str:
-    return ", ".join(f"'{state}'" for state in sorted(states))
-
 
 OVER = "coalesce(i.closed_at >= d.created_at, false)"
 """Whether the incident `i` was closed after the delivery `d` was made. Who asks for help afterwards is still heard, and
@@ -21,8 +16,8 @@ the notices of that still go."""
 
 ATTEMPT_SUMMARY = f"""
   SELECT a.delivery_id,
-         bool_or(a.state IN ({_list(WITH_PROVIDER)})) AS with_provider,
-         bool_or(a.state IN ({_list(IN_FLIGHT)})) AS in_flight,
+         bool_or(a.state IN ({sql_list(WITH_PROVIDER)})) AS with_provider,
+         bool_or(a.state IN ({sql_list(IN_FLIGHT)})) AS in_flight,
          bool_or(a.state = 'uncertain') AS uncertain,
          bool_or(a.state = 'cancelled') AS stopped
   FROM attempt a

@@ -13,13 +13,13 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.deliveries.states import IN_FLIGHT, WITH_PROVIDER
+from app.deliveries.states import CAME_TO_NOTHING, IN_FLIGHT, WITH_PROVIDER, sql_list
 from app.kernel.db import run
 
 KIND = "escalation"
 """Notices about people who have not answered."""
 
-_HOPE = ", ".join(f"'{state}'" for state in sorted(IN_FLIGHT | WITH_PROVIDER))
+_HOPE = sql_list(IN_FLIGHT | WITH_PROVIDER)
 """States of an attempt that may have reached somebody or still may. What is uncertain is not counted on."""
 
 SILENT = """
@@ -28,6 +28,13 @@ SILENT = """
   WHERE x.response IS NULL AND x.cancelled_at IS NULL
 """
 """(notice_id, name) of the people whom a notice is about and who have not answered yet."""
+
+HOW_TOLD = f"""
+  SELECT CASE WHEN bool_and(na.state = 'queued') THEN min(na.not_before) END AS waits_until,
+         coalesce(bool_and(na.state IN ({sql_list(CAME_TO_NOTHING)})), true) AS failed
+  FROM delivery nd JOIN attempt na ON na.delivery_id = nd.id WHERE nd.notice_id = e.notice_id
+"""
+"""How far the notice of escalation `e` came: until when it waits for its turn, and whether it came to nobody."""
 
 
 async def hasten(session: AsyncSession, delivery_ids: Sequence[int], *, now: datetime) -> None:

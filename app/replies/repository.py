@@ -8,19 +8,17 @@ from datetime import datetime
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.deliveries.states import NOT_DELIVERED, State
+from app.deliveries.states import CAME_TO_NOTHING, sql_list
 from app.kernel.db import row, rows, run
 
 _NUMBER = """(SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
   ORDER BY c.position LIMIT 1) AS number"""
 """Where somebody may be called: the first number of person `p`."""
 
-_CAME_TO_NOTHING = ", ".join(f"'{state}'" for state in sorted({*NOT_DELIVERED, State.ABSENT, State.CANCELLED}))
-
 _HELP_NOTICES = f"""FROM notice n JOIN person tp ON tp.id = n.person_id JOIN delivery nd ON nd.notice_id = n.id
   JOIN LATERAL (
     SELECT bool_or(na.state = 'queued' AND na.not_before > nd.created_at) AS waits,
-           bool_or(na.state NOT IN ({_CAME_TO_NOTHING})
+           bool_or(na.state NOT IN ({sql_list(CAME_TO_NOTHING)})
              AND NOT (na.state = 'queued' AND na.not_before > nd.created_at)) AS goes
     FROM attempt na WHERE na.delivery_id = nd.id) how ON true
   WHERE n.kind = 'help' AND n.abouts @> jsonb_build_array(h.id)"""

@@ -245,7 +245,9 @@ def _recipient(entry: RowMapping) -> Recipient:
         seconds_to_answer=seconds(sent_at, first),
         answers=answers,
         told=tuple(
-            ToldOf(told["tell"], told["person_id"], told["name"], ms(datetime.fromisoformat(told["at"])))
+            ToldOf(
+                told["tell"], told["person_id"], told["name"], ms(datetime.fromisoformat(told["at"])), told["failed"]
+            )
             for told in entry["told"]
         ),
     )

@@ -125,9 +125,11 @@ def escalations(people: Sequence[Recipient]) -> Escalations:
     steps: Counter[str] = Counter()
     for entry in told_of:
         steps.update({told.tell for told in entry.told})
+    reached = {told.person_id for entry in told_of for told in entry.told if not told.came_to_nothing}
     return Escalations(
         people=len(told_of),
-        told=len({told.person_id for entry in told_of for told in entry.told}),
+        told=len(reached),
+        not_told=len({told.person_id for entry in told_of for told in entry.told} - reached),
         by_step={name: steps[name] for name in TOLD},
         answered=sum(entry.first_answered_at is not None for entry in told_of),
     )

@@ -135,11 +135,13 @@ class Fallback:
 class Escalations:
     """People of whom others were told that they had not answered. `answered`: those who answered after that.
 
-    `by_step` counts them by manager, department_lead and commander; `told` how many people were told.
+    `by_step` counts them by manager, department_lead and commander; `told` how many people were told, and
+    `not_told` how many were to be told, and no channel brought it or the answer came first.
     """
 
     people: int
     told: int
+    not_told: int
     by_step: dict[str, int]
     answered: int
 
@@ -320,12 +322,16 @@ class AttemptEntry:
 
 @dataclass(frozen=True)
 class ToldOf:
-    """Somebody was told that this person had not answered. `tell`: manager, department_lead or commander."""
+    """Somebody was told that this person had not answered. `tell`: manager, department_lead or commander.
+
+    `came_to_nothing`: no channel brought it to them, or the answer came first.
+    """
 
     tell: str
     person_id: str
     name: str
     at: datetime
+    came_to_nothing: bool
 
 
 @dataclass(frozen=True)

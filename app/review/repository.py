@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries.states import PROVIDER_STATUSES, State
 from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
+from app.deliveries.telling import HOW_TOLD
 from app.kernel.db import rows, run
 
 _RECEIPTS = ", ".join(
@@ -102,8 +103,10 @@ async def recipients(session: AsyncSession, incident_id: int) -> Sequence[RowMap
           GROUP BY k.delivery_id
         ), told AS (
           SELECT e.delivery_id, json_agg(json_build_object(
-            'tell', e.tell, 'person_id', tp.employee_id, 'name', tp.name, 'at', e.at) ORDER BY e.at, e.id) AS list
+            'tell', e.tell, 'person_id', tp.employee_id, 'name', tp.name, 'at', e.at, 'failed', how.failed)
+            ORDER BY e.at, e.id) AS list
           FROM escalation e JOIN mine ON mine.id = e.delivery_id JOIN person tp ON tp.id = e.person_id
+          LEFT JOIN LATERAL ({HOW_TOLD}) how ON true
           GROUP BY e.delivery_id
         )
         SELECT b.number AS bulletin, b.sent_at, p.employee_id AS person_id, p.name, p.site, p.active,

@@ -73,7 +73,7 @@ async def test_a_manager_is_told_once_about_all_who_are_silent_and_by_name(the_d
     review = await the_desk.call("GET", f"/incidents/{key}/review?format=json")
     (bulletin,) = review["bulletins"]
     assert bulletin["escalations"] == {
-        "people": 12, "told": 1, "by_step": {"manager": 12, "department_lead": 0, "commander": 0}, "answered": 0,
+        "people": 12, "told": 1, "not_told": 0, "by_step": {"manager": 12, "department_lead": 0, "commander": 0}, "answered": 0,
     }  # fmt: skip
     document = (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=md")).text
     assert "Told that 12 people had not answered (manager 12): 1 person. Of the silent, 0 answered" in document
@@ -235,6 +235,20 @@ async def test_a_manager_whose_text_and_mail_fail_is_passed_over(the_desk: Desk,
         (person.id, "manager", manager.id), (person.id, "department_lead", lead.id),
     ]  # fmt: skip
     assert len(await notices(the_desk, lead)) == 1
+
+    assert [(one["tell"], one["failed"]) for one in (await at_the_desk.person(key, person))["told"]] == [
+        ("manager", True), ("department_lead", False),
+    ]  # fmt: skip
+    (bulletin,) = (await the_desk.call("GET", f"/incidents/{key}/review?format=json"))["bulletins"]
+    assert (bulletin["escalations"]["told"], bulletin["escalations"]["not_told"]) == (1, 1)
+    document = (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=md")).text
+    assert "Not told after all, as no channel brought it or the answer came first: 1 person." in document
+    (line,) = [
+        line
+        for line in (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=csv")).text.splitlines()
+        if person.id in line
+    ]
+    assert line.count("(not told after all)") == 1
 
 
 async def test_who_knows_already_is_not_told_again(the_desk: Desk, at_the_desk: Crew) -> None:

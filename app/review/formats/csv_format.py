@@ -94,7 +94,10 @@ def _person(entry: Recipient) -> list[object]:
         len(entry.answers),
         _yes(any(answer.late for answer in entry.answers)),
         entry.answers[-1].recorded_by if entry.answers else None,
-        "; ".join(f"{words(told.tell)} {told.name} {rfc3339(told.at)}" for told in entry.told),
+        "; ".join(
+            f"{words(told.tell)} {told.name} {rfc3339(told.at)}{' (not told after all)' if told.came_to_nothing else ''}"
+            for told in entry.told
+        ),
     ]
 
 

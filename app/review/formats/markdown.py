@@ -315,8 +315,13 @@ def _escalated(found: Escalations) -> str:
     if not found.people:
         return "Told that somebody had not answered: nobody."
     steps = ", ".join(f"{words(step)} {number:,}" for step, number in found.by_step.items() if number)
+    not_told = (
+        f" Not told after all, as no channel brought it or the answer came first: {people(found.not_told)}."
+        if found.not_told
+        else ""
+    )
     return (
-        f"Told that {people(found.people)} had not answered ({steps}): {people(found.told)}. "
+        f"Told that {people(found.people)} had not answered ({steps}): {people(found.told)}.{not_told} "
         f"Of the silent, {found.answered:,} answered after all."
     )
 
