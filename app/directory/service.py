@@ -34,6 +34,9 @@ MOST_MISSING = 20
 MOST_MISSING_PERCENT = 20
 """A file said to be everybody may deactivate this many people, or this share, without `force`."""
 
+MANY = 1000
+"""From so many people on, an import has the planner count them."""
+
 MAX_PAGE = 1000
 
 
@@ -97,6 +100,8 @@ async def _merge(
     if complete:
         missing = await _deactivate_missing(session, reading, now, force=force)
     counts = await merge.merge(session, now, complete=complete)
+    if reading.accepted >= MANY and not dry_run:
+        await merge.know_the_numbers(session)
     warnings = reading.warnings + [_left_out(issue, known) for issue in reading.dropped]
     for line, employee_id, manager, kept in await merge.unknown_managers(session):
         what = "the known manager stays" if kept else "the manager was left out"

@@ -353,6 +353,19 @@ async def test_one_connection_imports_again_and_again(load: Load) -> None:
         assert counts(await load(company(3))) == ((3, 0, 0, 0) if turn == 0 else (0, 0, 3, 0))
 
 
+async def test_after_a_large_import_the_planner_knows_how_many_there_are(load: Load, db: Database) -> None:
+    """Autovacuum may have counted while they were not committed yet: none of them, in tables that grew."""
+    async with db.begin() as session:
+        before = await row(session, "SELECT current_user AS name")
+    await load(company(service.MANY))
+    async with db.begin() as session:
+        found = await row(session, "SELECT reltuples AS n, current_user AS name FROM pg_class WHERE relname = 'person'")
+    assert found
+    assert before
+    assert found["n"] == service.MANY
+    assert found["name"] == before["name"] == "muster_app"
+
+
 async def test_progress_is_told_and_the_program_goes_on_meanwhile(load: Load) -> None:
     told_: list[int] = []
     ticks = 0

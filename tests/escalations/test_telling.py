@@ -73,7 +73,8 @@ async def test_a_manager_is_told_once_about_all_who_are_silent_and_by_name(the_d
     review = await the_desk.call("GET", f"/incidents/{key}/review?format=json")
     (bulletin,) = review["bulletins"]
     assert bulletin["escalations"] == {
-        "people": 12, "told": 1, "not_told": 0, "by_step": {"manager": 12, "department_lead": 0, "commander": 0}, "answered": 0,
+        "people": 12, "told": 1, "not_told": 0, "answered": 0,
+        "by_step": {"manager": 12, "department_lead": 0, "commander": 0},
     }  # fmt: skip
     document = (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=md")).text
     assert "Told that 12 people had not answered (manager 12): 1 person. Of the silent, 0 answered" in document

@@ -95,7 +95,8 @@ def _person(entry: Recipient) -> list[object]:
         _yes(any(answer.late for answer in entry.answers)),
         entry.answers[-1].recorded_by if entry.answers else None,
         "; ".join(
-            f"{words(told.tell)} {told.name} {rfc3339(told.at)}{' (not told after all)' if told.came_to_nothing else ''}"
+            f"{words(told.tell)} {told.name} {rfc3339(told.at)}"
+            + (" (not told after all)" if told.came_to_nothing else "")
             for told in entry.told
         ),
     ]
