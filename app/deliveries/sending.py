@@ -15,7 +15,7 @@ from app.deliveries import planning
 from app.deliveries.repository import BOARD_CHANNEL
 from app.incidents import service as incidents
 from app.incidents import timeline
-from app.kernel.db import notify
+from app.kernel.db import notify, recount
 from app.kernel.errors import Conflict
 from app.kernel.house import House
 from app.playbooks import service as playbooks
@@ -82,6 +82,7 @@ async def send(
     )  # fmt: skip
     await house.jobs.defer(session, DISPATCH_JOB, bulletin_id=bulletin["id"])
     await notify(session, BOARD_CHANNEL, str(bulletin["id"]))
+    await recount(session, "delivery", "attempt", added=total)
     return await bulletins.show(session, house, incident, await bulletins.get(session, incident["id"], number))
 
 

@@ -111,20 +111,6 @@ async def merge(session: AsyncSession, now: datetime, *, complete: bool) -> Coun
     return Counts(created=created, updated=int(changed["updated"]), deactivated=int(changed["deactivated"]))
 
 
-async def know_the_numbers(session: AsyncSession) -> None:
-    """Has the planner count the directory, for what asks about everybody right after a large import.
-
-    When autovacuum looked at the tables while the import was under way, it counted nobody who came with it, and until
-    it looks again a preview for 10,000 people takes 15 seconds instead of 0.1, more than that with the square of them.
-    Counting is the owner's right and not the restricted role's; a database where we are not the owner only warns.
-    """
-    role = await row(session, "SELECT current_setting('role') AS name")
-    assert role
-    await run(session, "SET LOCAL ROLE none")
-    await run(session, "ANALYZE person, contact_point, department")
-    await run(session, "SELECT set_config('role', :name, true)", dict(role))
-
-
 _CREATE = f"""
 WITH fresh AS (
   INSERT INTO person (employee_id, name, department_id, {", ".join(TEXTS)}, active, left_at, created_at, updated_at)

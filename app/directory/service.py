@@ -20,7 +20,7 @@ from app.directory.numbers import mask
 from app.directory.responsible import responsible
 from app.kernel import audit
 from app.kernel.clock import Clock
-from app.kernel.db import Database
+from app.kernel.db import Database, recount
 from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from app.web.inputs import clean_text, decode_cursor, encode_cursor, iso
 
@@ -33,9 +33,6 @@ __all__ = [
 MOST_MISSING = 20
 MOST_MISSING_PERCENT = 20
 """A file said to be everybody may deactivate this many people, or this share, without `force`."""
-
-MANY = 1000
-"""From so many people on, an import has the planner count them."""
 
 MAX_PAGE = 1000
 
@@ -100,8 +97,8 @@ async def _merge(
     if complete:
         missing = await _deactivate_missing(session, reading, now, force=force)
     counts = await merge.merge(session, now, complete=complete)
-    if reading.accepted >= MANY and not dry_run:
-        await merge.know_the_numbers(session)
+    if not dry_run:
+        await recount(session, "person", "contact_point", "department", added=counts.created + counts.updated)
     warnings = reading.warnings + [_left_out(issue, known) for issue in reading.dropped]
     for line, employee_id, manager, kept in await merge.unknown_managers(session):
         what = "the known manager stays" if kept else "the manager was left out"

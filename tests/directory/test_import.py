@@ -15,7 +15,7 @@ from app.directory import service
 from app.directory.importing import Report
 from app.kernel import audit
 from app.kernel.clock import ManualClock
-from app.kernel.db import Database, row, rows
+from app.kernel.db import MANY_ROWS, Database, row, rows
 from app.kernel.errors import Conflict, Invalid
 from tests.effort import tries
 
@@ -357,12 +357,12 @@ async def test_after_a_large_import_the_planner_knows_how_many_there_are(load: L
     """Autovacuum may have counted while they were not committed yet: none of them, in tables that grew."""
     async with db.begin() as session:
         before = await row(session, "SELECT current_user AS name")
-    await load(company(service.MANY))
+    await load(company(MANY_ROWS))
     async with db.begin() as session:
         found = await row(session, "SELECT reltuples AS n, current_user AS name FROM pg_class WHERE relname = 'person'")
     assert found
     assert before
-    assert found["n"] == service.MANY
+    assert found["n"] == MANY_ROWS
     assert found["name"] == before["name"] == "muster_app"
 
 
