@@ -71,6 +71,7 @@ def _identity(view: View) -> Iterator[Problem]:
     for name in departments:
         for number, _ in enumerate(view.items("departments", name, "commitments")):
             yield from _positive(view, ("departments", name, "commitments", number, "due"))
+    yield from _positive(view, ("help_within",))
 
 
 def _positive(view: View, path: Path) -> Iterator[Problem]:

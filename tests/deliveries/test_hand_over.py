@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -191,7 +192,7 @@ async def test_one_number_that_fails_holds_up_nobody_else(the_desk: Desk, at_the
 
 
 @asynccontextmanager
-async def _a_slow_mail_server(seconds: float) -> AsyncIterator[tuple[SmtpEmail, bytearray]]:
+async def _a_slow_mail_server(thinking: Callable[[], Awaitable[Any]]) -> AsyncIterator[tuple[SmtpEmail, bytearray]]:
     """One that thinks about each recipient; with what it has heard."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -199,7 +200,7 @@ async def _a_slow_mail_server(seconds: float) -> AsyncIterator[tuple[SmtpEmail, 
         while True:
             line = (await reader.readuntil(b"\r\n")).upper()
             if line.startswith(b"RCPT"):
-                await asyncio.sleep(seconds)
+                await thinking()
             writer.write(b"354 go on\r\n" if line.startswith(b"DATA") else b"250 OK\r\n")
             if line.startswith(b"DATA"):
                 await reader.readuntil(b"\r\n.\r\n")
@@ -219,7 +220,7 @@ async def test_a_mail_server_that_takes_its_time_gets_the_mail_all_the_same(the_
     more mails than connections wait for one. None is begun a second time for that."""
     people = [a_person(mobile="") for _ in range(8)]
     key = await at_the_desk.told(*people)
-    async with _a_slow_mail_server(1.2) as (slow, heard):
+    async with _a_slow_mail_server(lambda: asyncio.sleep(1.2)) as (slow, heard):
         worker = Dispatcher(the_desk.house, Providers({"email": slow}), "patient")
 
         async def all_sent() -> bool:
@@ -233,14 +234,16 @@ async def test_a_mail_server_that_takes_its_time_gets_the_mail_all_the_same(the_
         assert {a["tries"] for a in await the_desk.attempts(key)} == {1}
 
 
-@pytest.mark.parametrize("ends", ["cancelled", "stopped"])
+@pytest.mark.parametrize("ends", ["cancelled", "answered", "stopped"])
 async def test_mails_that_wait_for_their_connection_can_still_be_stopped(
     the_desk: Desk, at_the_desk: Crew, ends: str
 ) -> None:
-    """By a cancellation, and by a worker that is told to stop: it finishes what the server is about to have."""
+    """By a cancellation, by an answer, and by a worker that is told to stop: it finishes what the server is about to
+    have."""
     people = [a_person(mobile="") for _ in range(24)]
     key = await at_the_desk.told(*people)
-    async with _a_slow_mail_server(1.0) as (slow, heard):
+    thought = asyncio.Event()
+    async with _a_slow_mail_server(thought.wait) as (slow, heard):
         worker = Dispatcher(the_desk.house, Providers({"email": slow}), "patient")
         draining = asyncio.create_task(worker.drain())
 
@@ -248,17 +251,27 @@ async def test_mails_that_wait_for_their_connection_can_still_be_stopped(
             return bytes(heard).upper().count(b"RCPT TO:") >= 4
 
         await the_desk.until(every_connection_is_busy)
-        if ends == "cancelled":
-            await the_desk.call("POST", f"/incidents/{key}/bulletins/1/cancel")
-        else:
-            stopping = asyncio.create_task(worker.stop())
+        stopping = None
+        try:
+            if ends == "cancelled":
+                await the_desk.call("POST", f"/incidents/{key}/bulletins/1/cancel")
+            elif ends == "answered":
+                said = {"response": "ok", "via": "phone", "note": "Rang the desk"}
+                for person in people:
+                    path = f"/incidents/{key}/bulletins/1/recipients/{person.id}/acknowledgment"
+                    await the_desk.call("POST", path, said)
+            else:
+                stopping = asyncio.create_task(worker.stop())
+                await asyncio.sleep(0)
+        finally:
+            thought.set()
         await draining
-        if ends == "stopped":
+        if stopping:
             await stopping
-        # A stop finishes what is on the connections; a cancellation comes before the words even there.
+        # A stop finishes what is on the connections; the others come before the words even there.
         states = Counter(a["state"] for a in await the_desk.attempts(key))
-        assert states["accepted"] == bytes(heard).count(b"\r\n.\r\n") <= (4 if ends == "stopped" else 0)
-        assert states["cancelled" if ends == "cancelled" else "queued"] == len(people) - states["accepted"]
+        assert states["accepted"] == bytes(heard).count(b"\r\n.\r\n") <= (4 if stopping else 0)
+        assert states["queued" if stopping else "cancelled"] == len(people) - states["accepted"]
         await worker.stop()
 
 

@@ -87,6 +87,7 @@ ERRORS: dict[str, tuple[Change, str]] = {
     "duration of nothing": (("cadence: 20m", "cadence: «0m"), "cadence is no time at all"),
     "duration beyond a year": (("due: 20m", "due: «400d"), "due is longer than a year"),
     "commitment due at once": (("due: 20m", "due: «0s"), "due is no time at all"),
+    "no time to take a request": (("owner: IT", "owner: IT\nhelp_within: «0s"), "help_within is no time at all"),
     # severities and ladder
     "missing severity": (
         ("severities:\n  SEV1: {means: Nobody is served, cadence: 20m}", "«severities:"),
