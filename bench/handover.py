@@ -36,10 +36,11 @@ from app.directory import service as directory
 from app.incidents import service as incidents
 from app.kernel import migrate
 from app.kernel.house import House
-from app.kernel.postgres import EmbeddedPostgres, create_database, drop_database
+from app.kernel.postgres import EmbeddedPostgres
 from app.playbooks import facts as fact_rules
 from app.playbooks import service as playbooks
 from app.settings import Settings
+from tests.databases import create_database, drop_database
 
 ACCOUNT, TOKEN, SENDER = "AC" + "0123456789abcdef" * 2, "bench", "+15005550006"
 SLUG = "global-vendor-outage"

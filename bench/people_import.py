@@ -31,7 +31,8 @@ from app.directory.numbers import ContactProblem, Number, read_email, read_numbe
 from app.kernel import migrate
 from app.kernel.clock import ManualClock
 from app.kernel.db import Database, row, run
-from app.kernel.postgres import EmbeddedPostgres, create_database, drop_database
+from app.kernel.postgres import EmbeddedPostgres
+from tests.databases import create_database, drop_database
 
 DEPARTMENTS = ("Store Operations", "Customer Service", "IT", "Security", "Marketing", "Finance", "Operations")
 SITES = ("Chicago", "Boston", "Paris", "Zürich", "Toronto", "Manchester", "Dallas", "Seattle")

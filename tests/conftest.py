@@ -18,8 +18,9 @@ from app.kernel.db import Database
 from app.kernel.house import House
 from app.kernel.ids import Signer
 from app.kernel.jobs import Jobs, make_app
-from app.kernel.postgres import EmbeddedPostgres, create_database
+from app.kernel.postgres import EmbeddedPostgres
 from tests import effort, log_guard
+from tests.databases import create_database
 from tests.order import in_blocks
 from tests.spare import Spare
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from app.kernel.postgres import create_database, drop_database
+from tests.databases import create_database, drop_database
 
 MANY_ROWS = 2000
 """Beyond this, a new database is quicker than one that carries the old rows' remains."""

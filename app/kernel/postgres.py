@@ -26,7 +26,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -35,7 +35,7 @@ from app.kernel import postgres_place
 from app.kernel.postgres_place import PORT, Place, PostgresError, write_private
 from app.kernel.process_table import command_of, titled
 
-__all__ = ["EmbeddedPostgres", "PostgresError", "create_database", "drop_database"]
+__all__ = ["EmbeddedPostgres", "PostgresError"]
 
 log = logging.getLogger("muster.postgres")
 
@@ -362,34 +362,6 @@ class EmbeddedPostgres:
                 log.warning("the embedded database (process %d) was told to stop, but has not ended yet", pid)
                 return
             time.sleep(0.01)
-
-
-def create_database(url: str, name: str, *, template: str | None = None) -> str:
-    """Makes database `name` in the server of `url`, as a copy of `template` if given; returns the new one's URL.
-
-    Nobody may be connected to the template meanwhile. Raises PostgresError, also when `name` exists.
-    """
-    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-    if template is not None:
-        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-    _administer(url, statement)
-    return urlsplit(url)._replace(path=f"/{quote(name)}").geturl()
-
-
-def drop_database(url: str, name: str) -> None:
-    """Removes database `name` from the server of `url`, if it is there, ending its connections.
-
-    Raises PostgresError.
-    """
-    _administer(url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _administer(url: str, statement: sql.Composed) -> None:
-    try:
-        with psycopg.connect(url, dbname="postgres", autocommit=True, connect_timeout=10) as connection:
-            connection.execute(statement)
-    except psycopg.Error as error:
-        raise PostgresError(" ".join(str(error).split())) from error
 
 
 def _lock(path: Path, kind: int, seconds: float) -> int:

@@ -17,9 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from app.kernel import migrate
 from app.kernel.db import Database, rows
 from app.kernel.errors import Unavailable
-from app.kernel.postgres import create_database, drop_database
 from tests.api.company import CSV
 from tests.conftest import ROOT
+from tests.databases import create_database, drop_database
 from tests.patience import patience
 from tests.stack import stack
 

@@ -20,8 +20,9 @@ import psycopg
 import pytest
 
 from app.kernel import postgres_place
-from app.kernel.postgres import EmbeddedPostgres, PostgresError, create_database, drop_database
+from app.kernel.postgres import EmbeddedPostgres, PostgresError
 from app.kernel.process_table import command_of
+from tests.databases import create_database, drop_database
 from tests.patience import patience
 
 ROOT = Path(__file__).parents[2]

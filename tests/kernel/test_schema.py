@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import create_engine
 
 from app.kernel.db import sqlalchemy_url
-from app.kernel.postgres import create_database, drop_database
 from app.tables import metadata
+from tests.databases import create_database, drop_database
 
 NAME = "from_the_models"
 
