@@ -84,6 +84,7 @@ async def _events(house: House, hub: Hub, token: str, incident_id: int, key: str
     A board comes after the entries of everything that it counts.
     """
     shown: dict[str, Any] | None = None
+    behind = False
     async with hub.subscribe() as changed:
         while not hub.stopping.is_set():
             if not await hub.wait(changed, seconds=KEEP_ALIVE_SECONDS):
@@ -96,16 +97,18 @@ async def _events(house: House, hub: Hub, token: str, incident_id: int, key: str
                 except Unauthorized:
                     return  # revoked, or the person has left: an open stream ends as any other call does
                 # In this order: each statement sees what was committed before it, so what the board counts is read.
-                board = await service.latest_board(session, key)
+                board = None if behind else await service.latest_board(session, key)
                 entries = await timeline.read(
                     session, incident_id=incident_id, key=key, after=after, limit=ENTRIES_AT_A_TIME
                 )
             for entry in entries:
                 after = entry["seq"]
                 yield sse.event("timeline", entry, event_id=str(after))
-            if len(entries) == ENTRIES_AT_A_TIME:
-                changed.set()  # there may be more
-            elif board is not None and {**board, "as_of": None} != shown:
+            was_behind, behind = behind, len(entries) == ENTRIES_AT_A_TIME
+            if behind or was_behind:
+                changed.set()  # there may be more, and then the board
+                continue
+            if board is not None and {**board, "as_of": None} != shown:
                 shown = {**board, "as_of": None}
                 yield sse.event("board", board)
             await asyncio.sleep(FOLD_SECONDS)

@@ -17,7 +17,7 @@ from app.kernel.db import rows, run
 from app.kernel.locks import Lock
 
 _SOMETHING_TO_STOP = f"""(d.next_rung IS NOT NULL OR EXISTS (
-  SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state NOT IN ({states.sql_list(states.NOTHING_CAME)})))"""
+  SELECT FROM attempt a WHERE a.delivery_id = d.id AND a.state NOT IN ({states.sql_list(states.NOT_WITH_THEM)})))"""
 """Whom nothing could reach, nothing is stopped for: they stay unreachable, with their reason."""
 
 _HELD = f"""JOIN person who ON who.id = step.person_id

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.deliveries import retry
-from app.deliveries.states import NOT_DELIVERED, NOTHING_CAME, State
+from app.deliveries.states import NOT_DELIVERED, NOT_WITH_THEM, State
 from app.directory.service import mask
 
 NO_CONTACT = "no usable contact point"
@@ -58,7 +58,7 @@ def failure(status: str, entry: Mapping[str, Any], attempts: Sequence[Mapping[st
         return str(entry["unreachable_reason"])
     states = [State(attempt["state"]) for attempt in attempts]
     failed = [attempt for attempt, state in zip(attempts, states, strict=True) if state in NOT_DELIVERED]
-    if status == "cancelled" and (not failed or any(state not in NOTHING_CAME for state in states)):
+    if status == "cancelled" and (not failed or any(state not in NOT_WITH_THEM for state in states)):
         return None
     if not failed:
         return NO_CONTACT

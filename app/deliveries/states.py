@@ -90,10 +90,10 @@ NOT_DELIVERED = frozenset(
 )
 """Definitely not reached by this attempt: the next step is due at once."""
 
-NOTHING_CAME = NOT_DELIVERED | {State.ABSENT}
+NOT_WITH_THEM = NOT_DELIVERED | {State.ABSENT}
 """Tried, and proven that nothing of this attempt is with the person."""
 
-CAME_TO_NOTHING = NOTHING_CAME | {State.CANCELLED}
+CAME_TO_NOTHING = NOT_WITH_THEM | {State.CANCELLED}
 """Over, and whoever has only such attempts was not told by them."""
 
 WORTH_ASKING = frozenset({State.ACCEPTED, State.QUEUED_THERE, State.SENDING, State.SENT})

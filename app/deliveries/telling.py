@@ -31,10 +31,12 @@ SILENT = """
 
 HOW_TOLD = f"""
   SELECT CASE WHEN bool_and(na.state = 'queued') THEN min(na.not_before) END AS waits_until,
-         coalesce(bool_and(na.state IN ({sql_list(CAME_TO_NOTHING)})), true) AS failed
+         coalesce(bool_and(na.state IN ({sql_list(CAME_TO_NOTHING)})), true) AS failed,
+         min(na.handed_over_at) AS left_at
   FROM delivery nd JOIN attempt na ON na.delivery_id = nd.id WHERE nd.notice_id = e.notice_id
 """
-"""How far the notice of escalation `e` came: until when it waits for its turn, and whether it came to nobody."""
+"""How far the notice of escalation `e` came: until when it waits for its turn, whether it came to nobody, and when it
+first left: whoever had answered by then is not named in it."""
 
 
 async def hasten(session: AsyncSession, delivery_ids: Sequence[int], *, now: datetime) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import TextClause, event, text
 from sqlalchemy.engine import ExceptionContext, RowMapping
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
@@ -153,17 +154,25 @@ async def recount(session: AsyncSession, *tables: str, added: int) -> None:
 
     When autovacuum looks at a table while many rows of it are not committed yet, it counts none of them in pages that
     are there. What asks for everybody then takes time with their square, until it looks again: with 10,000 people a
-    preview 15 seconds and the board more than a minute, instead of 0.1. Waits for nobody: a table that somebody else
-    counts just now is left out. Counting is the owner's right, and not the restricted role's; a database that is not
-    ours only warns.
+    preview 15 seconds and the board more than a minute, instead of 0.1. An autovacuum that is at it gives way after a
+    second; what is not counted within some seconds stays as it is, with a warning in the log: the rows matter more.
+    Counting is the owner's right, and not the restricted role's; a database that is not ours only warns.
     """
     if added < MANY_ROWS:
         return
-    role = await row(session, "SELECT current_setting('role') AS name")
-    assert role
-    await run(session, "SET LOCAL ROLE none")
-    await run(session, f"ANALYZE (SKIP_LOCKED) {', '.join(tables)}")
-    await run(session, "SELECT set_config('role', :name, true)", dict(role))
+    names = ("role", "lock_timeout", "statement_timeout")
+    before = await row(session, "SELECT " + ", ".join(f"current_setting('{name}') AS {name}" for name in names))
+    assert before
+    try:
+        async with session.begin_nested():
+            await run(session, "SET LOCAL ROLE none")
+            await run(session, "SET LOCAL lock_timeout = '3s'")
+            await run(session, "SET LOCAL statement_timeout = '10s'")
+            await run(session, f"ANALYZE {', '.join(tables)}")
+            for name in names:
+                await run(session, "SELECT set_config(:name, :value, true)", {"name": name, "value": before[name]})
+    except OperationalError:
+        log.warning("not counted after a large change; for some minutes, asking for everybody may be slow: %s", tables)
 
 
 async def notify(session: AsyncSession, channel: str, payload: str) -> None:

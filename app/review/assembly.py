@@ -244,13 +244,16 @@ def _recipient(entry: RowMapping) -> Recipient:
         first_answered_at=first,
         seconds_to_answer=seconds(sent_at, first),
         answers=answers,
-        told=tuple(
-            ToldOf(
-                told["tell"], told["person_id"], told["name"], ms(datetime.fromisoformat(told["at"])), told["failed"]
-            )
-            for told in entry["told"]
-        ),
+        told=tuple(_told(told, first) for told in entry["told"]),
     )
+
+
+def _told(entry: Mapping[str, Any], answered: datetime | None) -> ToldOf:
+    left = ms(datetime.fromisoformat(entry["left_at"])) if entry["left_at"] else None
+    outcome = "told" if left else "waits"
+    if entry["failed"] or (left and answered and answered <= left):
+        outcome = "not_told"
+    return ToldOf(entry["tell"], entry["person_id"], entry["name"], ms(datetime.fromisoformat(entry["at"])), outcome)
 
 
 def _attempt(entry: Mapping[str, Any]) -> AttemptEntry:

@@ -121,15 +121,18 @@ def fallback(people: Sequence[Recipient]) -> Fallback:
 
 def escalations(people: Sequence[Recipient]) -> Escalations:
     """Of whom others were told, and who answered after that."""
-    told_of = [entry for entry in people if entry.told]
     steps: Counter[str] = Counter()
-    for entry in told_of:
-        steps.update({told.tell for told in entry.told})
-    reached = {told.person_id for entry in told_of for told in entry.told if not told.came_to_nothing}
+    whom: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in people:
+        steps.update({told.tell for told in entry.told if told.outcome == "told"})
+        for told in entry.told:
+            whom[told.outcome].add(told.person_id)
+    told_of = [entry for entry in people if any(told.outcome == "told" for told in entry.told)]
     return Escalations(
         people=len(told_of),
-        told=len(reached),
-        not_told=len({told.person_id for entry in told_of for told in entry.told} - reached),
+        told=len(whom["told"]),
+        waiting=len(whom["waits"] - whom["told"]),
+        not_told=len(whom["not_told"] - whom["told"] - whom["waits"]),
         by_step={name: steps[name] for name in TOLD},
         answered=sum(entry.first_answered_at is not None for entry in told_of),
     )

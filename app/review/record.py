@@ -135,12 +135,13 @@ class Fallback:
 class Escalations:
     """People of whom others were told that they had not answered. `answered`: those who answered after that.
 
-    `by_step` counts them by manager, department_lead and commander; `told` how many people were told, and
-    `not_told` how many were to be told, and no channel brought it or the answer came first.
+    `by_step` counts the tellings by manager, department_lead and commander; `told` how many people were told, `waiting`
+    how many will be, and `not_told` how many were to be and were not, as none of this.
     """
 
     people: int
     told: int
+    waiting: int
     not_told: int
     by_step: dict[str, int]
     answered: int
@@ -324,14 +325,15 @@ class AttemptEntry:
 class ToldOf:
     """Somebody was told that this person had not answered. `tell`: manager, department_lead or commander.
 
-    `came_to_nothing`: no channel brought it to them, or the answer came first.
+    `outcome`: `told`; `waits`, as long as the notice has not left; `not_told`, when no channel brought it, when it was
+    stopped, or when the answer came before it left.
     """
 
     tell: str
     person_id: str
     name: str
     at: datetime
-    came_to_nothing: bool
+    outcome: str
 
 
 @dataclass(frozen=True)

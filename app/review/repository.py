@@ -103,7 +103,8 @@ async def recipients(session: AsyncSession, incident_id: int) -> Sequence[RowMap
           GROUP BY k.delivery_id
         ), told AS (
           SELECT e.delivery_id, json_agg(json_build_object(
-            'tell', e.tell, 'person_id', tp.employee_id, 'name', tp.name, 'at', e.at, 'failed', how.failed)
+            'tell', e.tell, 'person_id', tp.employee_id, 'name', tp.name, 'at', e.at,
+            'failed', how.failed, 'left_at', how.left_at)
             ORDER BY e.at, e.id) AS list
           FROM escalation e JOIN mine ON mine.id = e.delivery_id JOIN person tp ON tp.id = e.person_id
           LEFT JOIN LATERAL ({HOW_TOLD}) how ON true

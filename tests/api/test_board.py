@@ -309,6 +309,24 @@ async def test_events_bring_the_timeline_from_the_start_and_every_change_of_the_
             adds_up(board)
 
 
+@pytest.mark.parametrize("page", [1, 2, 3, 4])
+async def test_events_of_a_long_incident_come_page_by_page_and_then_the_board(
+    muster: Stack, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr("app.board.api.ENTRIES_AT_A_TIME", page)
+    key = await muster.declare()
+    number = await muster.write(key)
+    await muster.call("POST", f"/incidents/{key}/bulletins/{number}/send", {}, status=202)
+    entries = (await muster.call("GET", f"/incidents/{key}/timeline"))["items"]
+    async with muster.api.stream("GET", f"/api/v1/incidents/{key}/events") as response:
+        stream, names = Events(response), list[str]()
+        while "board" not in names:
+            names.append((await stream.next())[0])
+    assert len(entries) >= 4
+    assert names == [*["timeline"] * (len(names) - 1), "board"]
+    assert len(names) > len(entries)
+
+
 async def test_events_go_on_after_the_last_one_seen(muster: Stack) -> None:
     key = await muster.declare()
     for status in ("investigating", "identified", "monitoring"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -73,7 +74,7 @@ async def test_a_manager_is_told_once_about_all_who_are_silent_and_by_name(the_d
     review = await the_desk.call("GET", f"/incidents/{key}/review?format=json")
     (bulletin,) = review["bulletins"]
     assert bulletin["escalations"] == {
-        "people": 12, "told": 1, "not_told": 0, "answered": 0,
+        "people": 12, "told": 1, "waiting": 0, "not_told": 0, "answered": 0,
         "by_step": {"manager": 12, "department_lead": 0, "commander": 0},
     }  # fmt: skip
     document = (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=md")).text
@@ -243,13 +244,13 @@ async def test_a_manager_whose_text_and_mail_fail_is_passed_over(the_desk: Desk,
     (bulletin,) = (await the_desk.call("GET", f"/incidents/{key}/review?format=json"))["bulletins"]
     assert (bulletin["escalations"]["told"], bulletin["escalations"]["not_told"]) == (1, 1)
     document = (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=md")).text
-    assert "Not told after all, as no channel brought it or the answer came first: 1 person." in document
+    assert "Were to be told, and were not after all: 1 person." in document
     (line,) = [
         line
         for line in (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=csv")).text.splitlines()
         if person.id in line
     ]
-    assert line.count("(not told after all)") == 1
+    assert line.count("(not after all)") == 1
 
 
 async def test_who_knows_already_is_not_told_again(the_desk: Desk, at_the_desk: Crew) -> None:
@@ -294,6 +295,29 @@ async def test_when_all_have_answered_meanwhile_the_notice_stays_here(the_desk: 
     the_desk.clock.advance(seconds=6)
     await the_desk.hand_over()
     assert await notices(the_desk, manager) == []
+
+
+async def test_the_review_calls_told_only_whom_the_notice_named(the_desk: Desk, at_the_desk: Crew) -> None:
+    manager = await a_manager(at_the_desk)
+    quick, silent = a_person(manager=manager.id), a_person(manager=manager.id)
+    key = await told(the_desk, at_the_desk, quick, silent)
+    the_desk.clock.advance(seconds=301)
+    await the_desk.take_steps()
+
+    async def found() -> tuple[dict[str, Any], str]:
+        (bulletin,) = (await the_desk.call("GET", f"/incidents/{key}/review?format=json"))["bulletins"]
+        return bulletin["escalations"], (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=md")).text
+
+    figures, document = await found()
+    assert (figures["people"], figures["told"], figures["waiting"], figures["not_told"]) == (0, 0, 1, 0)
+    assert "had not answered: nobody. Their notice has not left yet: 1 person." in document
+    await the_desk.text(quick.mobile, "3")
+    the_desk.clock.advance(seconds=6)
+    await the_desk.hand_over()
+    figures, document = await found()
+    assert (figures["people"], figures["told"], figures["waiting"], figures["not_told"]) == (1, 1, 0, 0)
+    assert figures["by_step"]["manager"] == 1
+    assert "Told that 1 person had not answered (manager 1): 1 person." in document
 
 
 async def test_what_they_said_is_recorded_from_the_link(the_desk: Desk, at_the_desk: Crew) -> None:

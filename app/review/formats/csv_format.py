@@ -96,7 +96,7 @@ def _person(entry: Recipient) -> list[object]:
         entry.answers[-1].recorded_by if entry.answers else None,
         "; ".join(
             f"{words(told.tell)} {told.name} {rfc3339(told.at)}"
-            + (" (not told after all)" if told.came_to_nothing else "")
+            + {"told": "", "waits": " (not yet)", "not_told": " (not after all)"}[told.outcome]
             for told in entry.told
         ),
     ]

@@ -312,18 +312,19 @@ class _Document:
 
 def _escalated(found: Escalations) -> str:
     """Whether others were told of the silent, and what came of it."""
-    if not found.people:
-        return "Told that somebody had not answered: nobody."
-    steps = ", ".join(f"{words(step)} {number:,}" for step, number in found.by_step.items() if number)
-    not_told = (
-        f" Not told after all, as no channel brought it or the answer came first: {people(found.not_told)}."
-        if found.not_told
-        else ""
-    )
-    return (
-        f"Told that {people(found.people)} had not answered ({steps}): {people(found.told)}.{not_told} "
-        f"Of the silent, {found.answered:,} answered after all."
-    )
+    if found.people:
+        steps = ", ".join(f"{words(step)} {number:,}" for step, number in found.by_step.items() if number)
+        said = (
+            f"Told that {people(found.people)} had not answered ({steps}): {people(found.told)}. "
+            f"Of the silent, {found.answered:,} answered after all."
+        )
+    else:
+        said = "Told that somebody had not answered: nobody."
+    if found.waiting:
+        said += f" Their notice has not left yet: {people(found.waiting)}."
+    if found.not_told:
+        said += f" Were to be told, and were not after all: {people(found.not_told)}."
+    return said
 
 
 def _after(seconds: float | None, what: str = "", *, none: str = NOT_YET) -> str:
