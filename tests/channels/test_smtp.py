@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email
 import email.policy
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +15,13 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 import app.channels.smtp as smtp_module
 from app.channels.port import Kind, Outcome, Records
 from app.channels.smtp import SmtpEmail
 from app.simulator.config import SimulatorConfig
+from app.simulator.faults import abort
 from app.simulator.server import Running, running
 from tests.channels.wires import Talk, a_message, lost_after, ours, talking
 from tests.stack import ACCOUNT, AUTH_TOKEN, SENDER, free_port
@@ -29,14 +33,16 @@ FINE = {
 }  # fmt: skip
 
 
-def server(**said: str) -> Talk:
-    """A mail server that answers each verb like this; `cut` breaks off there, `hang` says nothing any more."""
+def server(**said: str | list[str]) -> Talk:
+    """A mail server that answers each verb like this; `cut` breaks off there, `hang` says nothing any more. Of a list
+    each time the next."""
     answers = FINE | {{"END": ".", "CONNECT": "connect"}.get(verb, verb): answer for verb, answer in said.items()}
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         verb = "connect"
         while True:
-            answer = answers[verb]
+            known = answers[verb]
+            answer = known.pop(0) if isinstance(known, list) else known
             if answer == "cut":
                 return
             if answer == "hang":
@@ -81,6 +87,10 @@ CASES: list[tuple[str, dict[str, str], Kind, int | None, bool]] = [
     ("words not taken now", {"END": "451 4.3.0 Queue full"}, Kind.LATER, 451, False),
     ("DATA refused for good", {"DATA": "554 5.5.1 No"}, Kind.REJECTED, 554, False),
     ("DATA refused for now", {"DATA": "450 4.2.1 Busy"}, Kind.LATER, 450, False),
+    ("cut when the words are announced", {"DATA": "cut"}, Kind.LATER, None, True),
+    ("closing down at MAIL", {"MAIL": "421 4.3.2 Closing"}, Kind.LATER, 421, True),
+    ("closing down when the words are announced", {"DATA": "421 4.3.2 Closing"}, Kind.LATER, 421, True),
+    ("closing down after the words", {"END": "421 4.3.2 Closing"}, Kind.UNKNOWN, 421, False),
     ("cut after the words", {"END": "cut"}, Kind.UNKNOWN, None, True),
     ("nothing said after the words", {"END": "hang"}, Kind.UNKNOWN, None, True),
     ("nonsense after the words", {"END": "what?"}, Kind.UNKNOWN, None, False),
@@ -157,6 +167,99 @@ async def test_a_connection_that_died_meanwhile_is_replaced() -> None:
         assert (await provider.send(a_message("e1@example.org"), ours)).kind is Kind.ACCEPTED
         assert (await provider.send(a_message("e2@example.org"), ours)).kind is Kind.ACCEPTED
         assert wire.calls == 2
+        await provider.close()
+
+
+class Ending:
+    """Real SMTP; a session that has taken a mail is ended at the next of this verb (`421` or without a word)."""
+
+    def __init__(self, verb: str, says: str | None) -> None:
+        self.verb, self.says = verb, says
+        self.taken: list[str] = []
+        self.ended = 0
+        self._served: list[Session] = []
+
+    def _end(self, server: SMTP, session: Session) -> str | None:
+        if session not in self._served:
+            return None
+        self.ended += 1
+        assert server.transport is not None
+        if self.says is None:
+            abort(server.transport)
+            return "250 nobody hears this"
+        asyncio.get_running_loop().call_later(0.02, server.transport.close)
+        return self.says
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.verb == "MAIL" and (said := self._end(server, session)):
+            return said
+        envelope.mail_from = address
+        return "250 OK"
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.verb == "RCPT" and (said := self._end(server, session)):
+            return said
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_NOOP(self, server: SMTP, session: Session, envelope: Envelope, arg: str) -> str:
+        return (self._end(server, session) if self.verb == "NOOP" else None) or "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.taken += envelope.rcpt_tos
+        self._served.append(session)
+        return "250 stored"
+
+
+@contextlib.asynccontextmanager
+async def ending(handler: Ending) -> AsyncIterator[int]:
+    port = free_port()
+    loop = asyncio.get_running_loop()
+    made = await loop.create_server(lambda: SMTP(handler, hostname="mail.test", loop=loop), "127.0.0.1", port)
+    yield port
+    made.close()
+
+
+@pytest.mark.parametrize("says", ["421 4.4.2 Timeout - closing connection", None], ids=["421", "without a word"])
+@pytest.mark.parametrize("verb", ["NOOP", "MAIL", "RCPT"])
+async def test_a_server_that_ends_a_session_gets_a_new_one_at_once(
+    verb: str, says: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "muster.channels.smtp")
+    handler = Ending(verb, says)
+    async with ending(handler) as port:
+        provider = mailer(port)
+        to = [f"e{number}@example.org" for number in range(4)]
+        outcomes = [await provider.send(a_message(address), ours) for address in to]
+        await provider.close()
+    assert [outcome.kind for outcome in outcomes] == [Kind.ACCEPTED] * 4
+    assert handler.taken == to  # each once
+    assert handler.ended == 3
+    said = [record for record in caplog.records if record.name == "muster.channels.smtp"]
+    assert {record.levelname for record in said} == {"INFO"}
+    assert all("ended its session" in record.getMessage() and "refuse" not in record.getMessage() for record in said)
+
+
+async def test_a_session_ended_when_the_words_are_announced_gets_a_new_one_too() -> None:
+    """aiosmtpd asks for the words by itself, so this server is raw."""
+    async with talking(server(DATA=["354 go on", "421 4.3.2 Closing", "354 go on"])) as wire:
+        provider = mailer(wire.port)
+        for address in ("e1@example.org", "e2@example.org"):
+            assert (await provider.send(a_message(address), ours)).kind is Kind.ACCEPTED
+        assert wire.calls == 2
+        assert bytes(wire.heard).count(b"\r\n.\r\n") == 2
+        await provider.close()
+
+
+async def test_a_session_ended_after_the_words_is_never_repeated() -> None:
+    async with talking(server(END="421 4.3.2 Closing")) as wire:
+        provider = mailer(wire.port)
+        assert (await provider.send(a_message("e1@example.org"), ours)).kind is Kind.UNKNOWN
+        assert (wire.calls, bytes(wire.heard).count(b"DATA\r\n")) == (1, 1)
         await provider.close()
 
 
