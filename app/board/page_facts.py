@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.kernel.errors import FieldError
 from app.playbooks.facts import format_fact, from_text
 from app.playbooks.schema import SITES, Fact, Playbook
+from app.web import time_field
 from app.web.forms import Form
 
 PREFIX = "fact."
-_LOCAL = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?", re.ASCII)
-_CLOCK = re.compile(r"(\d{1,2})[:.h](\d{2})", re.ASCII)
 
 Raw = dict[str, list[str]]
-"""Fact name -> what stands in its field; several values for several ticked boxes."""
+"""Fact name -> what stands in its field; several values for several ticked boxes, and for a time those of `Typed`."""
 
 
 @dataclass
@@ -39,6 +37,7 @@ class Field:
     longest: int = 0
     default: str = ""
     error: str = ""
+    time: time_field.Shown = field(default_factory=time_field.Shown)
 
     @property
     def value(self) -> str:
@@ -58,7 +57,8 @@ def raw_values(playbook: Playbook, values: Mapping[str, Any], zone: ZoneInfo) ->
         if value is None:
             continue
         if fact.type == "time":
-            raw[name] = [f"{datetime.fromisoformat(str(value)).astimezone(zone):%Y-%m-%dT%H:%M}"]
+            shown = time_field.of_moment(str(value), zone)
+            raw[name] = [shown.text, shown.was]
         elif isinstance(value, list):
             raw[name] = [str(item) for item in value]
         else:
@@ -68,7 +68,12 @@ def raw_values(playbook: Playbook, values: Mapping[str, Any], zone: ZoneInfo) ->
 
 def raw_form(playbook: Playbook, form: Form) -> Raw:
     """What was typed and ticked, exactly."""
-    return {name: form.values[PREFIX + name] for name in playbook.facts if form.has(PREFIX + name)}
+    raw = {name: form.values[PREFIX + name] for name in playbook.facts if form.has(PREFIX + name)}
+    for name in raw:
+        if playbook.facts[name].type == "time":
+            typed = time_field.typed(form, PREFIX + name)
+            raw[name] = [typed.text, typed.was, typed.offset]
+    return raw
 
 
 def given(playbook: Playbook, raw: Raw, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
@@ -78,30 +83,35 @@ def given(playbook: Playbook, raw: Raw, *, zone: ZoneInfo, now: datetime) -> dic
     """
     found: dict[str, Any] = {}
     for name, fact in playbook.facts.items():
+        if fact.type == "time":
+            found[name] = _time(raw.get(name, []), zone, now) or None
+            continue
         values = [value for value in raw.get(name, []) if value.strip()]
         if not values:
             found[name] = None
         elif fact.type == "choice":
             found[name] = values if fact.many else values[0]
-        elif fact.type == "time":
-            found[name] = read_time(values[0], zone=zone, now=now)
         else:
             found[name] = from_text(fact, values[0])
     return found
 
 
-def read_time(text: str, *, zone: ZoneInfo, now: datetime) -> str:
-    """`2026-03-02T14:20` in the house's zone, or `14:20` for the next time that the clock says so, as RFC 3339."""
-    typed = text.strip()
-    if _LOCAL.fullmatch(typed):
-        try:
-            return datetime.fromisoformat(typed).replace(tzinfo=zone).isoformat()
-        except ValueError:
-            return typed
-    if (match := _CLOCK.fullmatch(typed)) and int(match[1]) < 24 and int(match[2]) < 60:
-        there = now.astimezone(zone).replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
-        return (there if there > now else there + timedelta(days=1)).isoformat()
-    return typed
+def _time(values: Sequence[str], zone: ZoneInfo, now: datetime) -> str:
+    """A time that cannot be told stays as it was typed, and validation refuses it."""
+    typed = time_field.Typed(*values) if values else time_field.Typed("")
+    try:
+        return time_field.read(typed, zone=zone, now=now)
+    except time_field.TimeProblem:
+        return typed.text
+
+
+def _time_problem(values: Sequence[str], zone: ZoneInfo, now: datetime) -> str:
+    """Why a time cannot be told; '' when it can."""
+    try:
+        time_field.read(time_field.Typed(*values) if values else time_field.Typed(""), zone=zone, now=now)
+    except time_field.TimeProblem as problem:
+        return str(problem)
+    return ""
 
 
 def fields(
@@ -113,6 +123,11 @@ def fields(
     found = []
     for name, fact in playbook.facts.items():
         message = wrong.get(f"facts.{name}", "")
+        mine = raw.get(name, [])
+        time = fact.type == "time"
+        if message:
+            unclear = _time_problem(mine, zone, now) if time else ""
+            message = unclear or _plain(fact, message, examples.get(name), zone, now)
         found.append(
             Field(
                 name=name,
@@ -121,13 +136,14 @@ def fields(
                 help=fact.help,
                 required=fact.required,
                 example=_example(fact, examples.get(name), zone, now),
-                values=list(raw.get(name, [])),
-                choices=_choices(fact, sites, raw.get(name, [])),
+                values=list(mine[:1] if time else mine),
+                choices=_choices(fact, sites, mine),
                 many=fact.many,
                 unit=fact.unit or "",
                 longest=int(fact.max or 0) if fact.type == "text" else 0,
                 default=fact.default or "",
-                error=_plain(fact, message, examples.get(name), zone, now) if message else "",
+                error=message,
+                time=time_field.of_typed(time_field.Typed(*mine), zone) if time and mine else time_field.Shown(),
             )
         )
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.board import page_chart, page_words
-from app.board.page_facts import read_time
 from app.deliveries.status import STATUSES
-from app.web import times
+from app.web import time_field, times
+from app.web.time_field import TimeProblem, Typed
 
 NOW = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 PARIS = ZoneInfo("Europe/Paris")
@@ -77,7 +78,106 @@ def test_an_agreed_time_is_never_rounded_to_another_unit(seconds: float, said: s
     ],
 )
 def test_a_typed_time_is_the_houses(typed: str, read: str) -> None:
-    assert read_time(typed, zone=PARIS, now=NOW) == read
+    assert time_field.read(Typed(typed), zone=PARIS, now=NOW) == read
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "2026-10-25T00:30:12.345678+00:00",  # the first 02:30 of that night
+        "2026-10-25T01:30:12.345678+00:00",  # the second
+        "2026-10-25T02:30:00+01:00",
+        "2026-03-02T14:20:59.000001Z",
+        "2026-03-29T01:00:00+00:00",  # the first moment after the hour that is left out
+    ],
+)
+def test_a_time_that_nobody_touches_keeps_its_instant(stored: str) -> None:
+    field = time_field.of_moment(stored, PARIS)
+    for chosen in {"", field.chosen}:
+        assert time_field.read(Typed(field.text, field.was, chosen), zone=PARIS, now=NOW) == stored
+
+
+def test_a_time_in_the_hour_that_comes_twice_is_asked_about() -> None:
+    with pytest.raises(TimeProblem, match=r"02:30 CEST \(\+02:00\) or 02:30 CET \(\+01:00\)"):
+        time_field.read(Typed("2026-10-25T02:30"), zone=PARIS, now=NOW)
+    field = time_field.of_typed(Typed("2026-10-25T02:30"), PARIS)
+    assert [choice.label for choice in field.choices] == ["02:30 CEST (+02:00)", "02:30 CET (+01:00)"]
+    for choice in field.choices:
+        read = time_field.read(Typed(field.text, "", choice.offset), zone=PARIS, now=NOW)
+        assert read == f"2026-10-25T02:30:00{choice.offset}"
+
+
+def test_choosing_the_other_of_two_times_changes_the_moment() -> None:
+    field = time_field.of_moment("2026-10-25T00:30:12+00:00", PARIS)
+    assert field.chosen == "+02:00"
+    assert time_field.read(Typed(field.text, field.was, "+01:00"), zone=PARIS, now=NOW) == "2026-10-25T02:30:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("2026-10-25T02:30+01:00", "2026-10-25T02:30:00+01:00"),
+        ("2026-10-25 02:30 CET", "2026-10-25T02:30:00+01:00"),
+        ("2026-10-25 02:30 cest", "2026-10-25T02:30:00+02:00"),
+        ("2026-10-25 02:30 CEST (+02:00)", "2026-10-25T02:30:00+02:00"),
+        ("2026-10-25 02:30 UTC", "2026-10-25T02:30:00+00:00"),
+        ("2026-10-25T03:00", "2026-10-25T03:00:00+01:00"),
+        ("2026-10-25T01:59", "2026-10-25T01:59:00+02:00"),
+        ("2026-07-02 14:20 CET", "2026-07-02 14:20 CET"),  # no clock here says that in July
+        ("14:20 CET", "2026-03-02T14:20:00+01:00"),
+    ],
+)
+def test_a_time_is_taken_with_its_offset_or_its_zone(typed: str, read: str) -> None:
+    assert time_field.read(Typed(typed), zone=PARIS, now=NOW) == read
+
+
+@pytest.mark.parametrize(
+    ("typed", "zone", "next_one"),
+    [
+        ("2026-03-29T02:30", "Europe/Paris", "03:00 CEST"),
+        ("2026-03-29T02:00", "Europe/Paris", "03:00 CEST"),
+        ("2026-03-29 02:59", "Europe/Paris", "03:00 CEST"),
+        ("2026-03-08T02:15", "America/Chicago", "03:00 CDT"),
+        ("2026-10-04T02:10", "Australia/Lord_Howe", "02:30 UTC+11:00"),
+    ],
+)
+def test_a_time_that_does_not_exist_is_refused_with_the_next_one_that_does(
+    typed: str, zone: str, next_one: str
+) -> None:
+    with pytest.raises(TimeProblem, match=rf"does not exist.*next time that exists is {re.escape(next_one)}$"):
+        time_field.read(Typed(typed), zone=ZoneInfo(zone), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("now", "read"),
+    [
+        (datetime(2026, 10, 25, 0, 40, tzinfo=UTC), "2026-10-25T02:30:00+01:00"),  # the first has passed
+        (datetime(2026, 10, 25, 1, 40, tzinfo=UTC), "2026-10-26T02:30:00+01:00"),
+        (datetime(2026, 3, 29, 1, 40, tzinfo=UTC), "2026-03-30T02:30:00+02:00"),
+    ],
+)
+def test_a_bare_clock_time_near_a_change_of_clocks(now: datetime, read: str) -> None:
+    assert time_field.read(Typed("02:30"), zone=PARIS, now=now) == read
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (datetime(2026, 10, 24, 22, 0, tzinfo=UTC), "comes twice"),
+        (datetime(2026, 3, 29, 0, 40, tzinfo=UTC), "does not exist"),
+    ],
+)
+def test_a_bare_clock_time_that_cannot_be_told_is_asked_about(now: datetime, why: str) -> None:
+    with pytest.raises(TimeProblem, match=why):
+        time_field.read(Typed("02:30"), zone=PARIS, now=now)
+
+
+@given(st.integers(946_684_800_000_000, 2_114_380_800_000_000))
+def test_whatever_the_moment_a_field_gives_back_the_same(microseconds: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    field = time_field.of_moment(moment, PARIS)
+    read = time_field.read(Typed(field.text, field.was, field.chosen), zone=PARIS, now=NOW)
+    assert datetime.fromisoformat(read) == moment
 
 
 @given(st.fixed_dictionaries({status: st.integers(0, 5000) for status in STATUSES}))
