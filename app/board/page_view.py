@@ -225,7 +225,7 @@ def how_many(board: Mapping[str, Any], department: str | None, filters: Filters)
 def report(entry: RowMapping) -> dict[str, Any]:
     """A field report; from a shared phone it came from somebody at that number."""
     return dict(entry) | {
-        "name": entry["name"] or "Somebody at this number",
+        "name": entry["name"] or "Someone at this number",
         "number": None if entry["name"] or not entry["number"] else mask(entry["number"]),
     }
 

@@ -73,8 +73,9 @@ class ContactPoint(SQLModel, table=True):
 class Suppression(SQLModel, table=True):
     """Why an address must not be used on a channel. By address, so that it outlives a re-import of its person.
 
-    `opted_out` is lifted by START alone; `invalid` and `landline` stay with the number until the person has another
-    one, or until somebody who may says that the network was wrong.
+    `opted_out` is lifted by START alone, unless `by_account` recorded it on the holder's behalf; `invalid` and
+    `landline` stay with the number until the person has another one, or until somebody who may says that the network
+    was wrong.
     """
 
     __tablename__ = "suppression"
@@ -89,3 +90,19 @@ class Suppression(SQLModel, table=True):
     channel: str
     reason: str
     since: datetime = Field(sa_column=moment())
+    by_account: int | None = Field(default=None, sa_column=reference("account.id", nullable=True))
+
+
+class ContactNote(SQLModel, table=True):
+    """Why somebody opted an address of another person out, or in again. The audit trail names it by its id."""
+
+    __tablename__ = "contact_note"
+    __table_args__ = (CheckConstraint("kind IN ('mobile', 'phone', 'email')", name="kind"),)
+
+    id: int | None = Field(default=None, sa_column=identity())
+    person_id: int = Field(sa_column=reference("person.id", index=True, ondelete="CASCADE"))
+    kind: str
+    opted_out: bool
+    reason: str
+    by_account: int = Field(sa_column=reference("account.id"))
+    at: datetime = Field(sa_column=moment())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, text
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 
@@ -26,6 +26,11 @@ def reference(target: str, *, nullable: bool = False, index: bool = False, ondel
 def document(*, nullable: bool = False) -> Any:
     """A JSON document."""
     return Column(JSONB, nullable=nullable)
+
+
+def array() -> Any:
+    """A JSON array, empty unless something is put in."""
+    return Column(JSONB, nullable=False, server_default=text("'[]'"))
 
 
 def ordered_document() -> Any:

@@ -11,8 +11,7 @@ from app.access.api import HouseDep, Reader, SessionDep, allow
 from app.access.matrix import Action, Actor
 from app.bulletins.api import Number
 from app.incidents.api import int_cursor
-from app.replies import behalf, help_requests
-from app.replies.service import field_reports_of
+from app.replies import behalf, help_requests, reports
 from app.web.inputs import Input, Text, encode_cursor
 from app.web.problems import WITH_BODY, problem_responses
 
@@ -40,7 +39,7 @@ async def field_reports(
     key: Text, actor: Reader, session: SessionDep, cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:  # fmt: skip
-    items, more = await field_reports_of(
+    items, more = await reports.of_incident(
         session, key, before=int_cursor(cursor), limit=limit, department=actor.department
     )
     return {"items": items, "next_cursor": encode_cursor(str(more)) if more is not None else None}

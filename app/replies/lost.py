@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from app.channels.port import Inbox, ProviderDown, Providers
 from app.kernel.house import House
 from app.replies import repository, service
+from app.replies.models import Inbound
 
 log = logging.getLogger("muster.lost")
 
@@ -59,7 +60,7 @@ class LostTexts:
         lost = sorted((text for sid, text in there.items() if sid not in known), key=lambda text: text.at)
         taken, failed = 0, False
         for text in lost:
-            inbound = service.Inbound(sid=text.sid, sender=text.sender, body=text.body, found_at=text.at)
+            inbound = Inbound(sid=text.sid, sender=text.sender, body=text.body, found_at=text.at)
             try:
                 async with self.house.db.begin() as session:
                     taken += await service.receive_late(session, self.house, inbound)

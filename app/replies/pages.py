@@ -14,7 +14,8 @@ from app.deliveries.models import RESPONSES
 from app.deliveries.responses import Act
 from app.kernel.errors import NotFound
 from app.kernel.house import House
-from app.replies import help_requests, notice_page, service, staff
+from app.replies import help_requests, notice_page, reports, service, staff
+from app.replies.models import NewReport
 from app.web.forms import read_form
 from app.web.templating import page, see
 
@@ -74,10 +75,8 @@ async def answer(token: Token, request: Request, house: HouseDep) -> Response:
             actor = f"person:{delivery['person_id']}"
             await service.take_answer(session, house, delivery["id"], Act(response, "page", now), actor=actor)
         if note and not await staff.said_just_now(session, delivery, note, now):
-            await service.add_report(
-                session, house, incident_id=delivery["incident_id"], key=delivery["key"],
-                person_id=delivery["person_id"], number=None, text=note, via="page",
-            )  # fmt: skip
+            said = NewReport(note, "page", delivery["incident_id"], delivery["person_id"])
+            await reports.add(session, house, said, key=delivery["key"])
     return see(f"/a/{token}{'?said=1' if note else ''}#answer")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries.states import CAME_TO_NOTHING, sql_list
 from app.kernel.db import row, rows, run
+from app.replies.models import Inbound
 
 _NUMBER = """(SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
   ORDER BY c.position LIMIT 1) AS number"""
@@ -31,15 +33,21 @@ HELP_TOLD_LATER = f"""(SELECT coalesce(jsonb_agg(DISTINCT tp.name), '[]') {_HELP
 """The names of those whose notice of it waits, because they were told of many things lately."""
 
 
-async def add_inbound(
-    session: AsyncSession, *, sid: str, sender: str, body: str, opt_out_type: str | None, now: datetime
-) -> int | None:
+async def add_inbound(session: AsyncSession, inbound: Inbound, *, now: datetime) -> int | None:
     """Keeps the text as it came; None when its SID is known, which means that it was handled."""
     found = await row(
         session,
-        """INSERT INTO inbound_message (sid, sender, body, opt_out_type, received_at, outcome)
-           VALUES (:sid, :sender, :body, :opt, :now, 'received') ON CONFLICT (sid) DO NOTHING RETURNING id""",
-        {"sid": sid, "sender": sender, "body": body, "opt": opt_out_type, "now": now},
+        """INSERT INTO inbound_message (sid, sender, body, opt_out_type, media, received_at, outcome)
+           VALUES (:sid, :sender, :body, :opt, CAST(:media AS jsonb), :now, 'received')
+           ON CONFLICT (sid) DO NOTHING RETURNING id""",
+        {
+            "sid": inbound.sid,
+            "sender": inbound.sender,
+            "body": inbound.body,
+            "opt": inbound.opt_out_type,
+            "media": json.dumps([medium.as_dict() for medium in inbound.media]),
+            "now": now,
+        },
     )
     return int(found["id"]) if found else None
 
@@ -139,42 +147,6 @@ async def latest_incident(session: AsyncSession, person_ids: Sequence[int]) -> R
            WHERE d.person_id = ANY(:people) AND b.sent_at IS NOT NULL AND i.closed_at IS NULL
            ORDER BY coalesce(d.handed_over_at, b.sent_at) DESC, d.id DESC LIMIT 1""",
         {"people": list(person_ids)},
-    )
-
-
-async def add_field_report(
-    session: AsyncSession,
-    *, incident_id: int | None, person_id: int | None, number: str | None, text: str, maybe_help: bool, via: str,
-    at: datetime, inbound_id: int | None,
-) -> int:  # fmt: skip
-    found = await row(
-        session,
-        """INSERT INTO field_report (incident_id, person_id, number, text, maybe_help, via, at, inbound_id)
-           VALUES (:incident, :person, :number, :text, :help, :via, :at, :inbound) RETURNING id""",
-        {
-            "incident": incident_id, "person": person_id, "number": number, "text": text, "help": maybe_help,
-            "via": via, "at": at, "inbound": inbound_id,
-        },
-    )  # fmt: skip
-    assert found
-    return int(found["id"])
-
-
-async def field_reports(
-    session: AsyncSession, incident_id: int, *, before: int | None, limit: int, department: str | None
-) -> Sequence[RowMapping]:
-    return await rows(
-        session,
-        """
-        SELECT f.id, f.text, f.maybe_help, f.via, f.at, f.number, p.employee_id AS person_id, p.name, p.site,
-               dep.name AS department
-        FROM field_report f LEFT JOIN person p ON p.id = f.person_id
-        LEFT JOIN department dep ON dep.id = p.department_id
-        WHERE f.incident_id = :incident AND (CAST(:before AS bigint) IS NULL OR f.id < :before)
-          AND (CAST(:department AS text) IS NULL OR dep.key = :department)
-        ORDER BY f.id DESC LIMIT :limit
-        """,
-        {"incident": incident_id, "before": before, "limit": limit, "department": department},
     )
 
 

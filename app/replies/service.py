@@ -15,14 +15,12 @@ from app.deliveries import notices
 from app.deliveries import service as deliveries
 from app.deliveries.responses import Act, Recorded
 from app.directory import service as directory
-from app.directory.folding import fold
-from app.incidents import service as incidents
 from app.incidents import timeline
-from app.kernel.db import notify, run
+from app.kernel.db import run
 from app.kernel.house import House
-from app.replies import help_requests, repository, wording
+from app.replies import help_requests, reports, repository, wording
+from app.replies.models import Inbound, NewReport
 from app.replies.parse import Answer, CarrierWord, Words, parse
-from app.web.inputs import iso
 
 log = logging.getLogger("muster.replies")
 
@@ -43,32 +41,15 @@ LATE_ANSWER_WITHIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Inbound:
-    """A text as the carrier gave it to us. `opt_out_type` is set when the carrier itself dealt with the word.
-
-    `found_at`: it did not reach us and was found in the carrier's list; then nobody waits for an answer any more, and
-    this is when it was sent.
-    """
-
-    sid: str
-    sender: str
-    body: str
-    opt_out_type: str | None = None
-    found_at: datetime | None = None
-
-    def __post_init__(self) -> None:
-        # Half a character (a lone surrogate) is what JSON may hold and no database takes: the rest is still an answer.
-        object.__setattr__(self, "body", self.body.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-
-
-@dataclass(frozen=True)
 class Handled:
-    """What became of a text. `drill`: the answer belongs to drills alone and is marked so."""
+    """What became of a text. `drill`: the answer belongs to drills alone and is marked so. `incident` (id, key) is the
+    one that it answered."""
 
     outcome: str
     answer: str | None = None
     person_id: int | None = None
     drill: bool = False
+    incident: tuple[int, str] | None = None
 
 
 async def receive(session: AsyncSession, house: House, inbound: Inbound) -> str | None:
@@ -102,12 +83,12 @@ async def _receive(session: AsyncSession, house: House, inbound: Inbound) -> Han
     # A text column takes everything but NUL.
     opt_out_type = (inbound.opt_out_type or "").replace("\0", "") or None
     inbound = replace(inbound, body=inbound.body.replace("\0", ""), opt_out_type=opt_out_type)
-    inbound_id = await repository.add_inbound(
-        session, sid=inbound.sid, sender=inbound.sender, body=inbound.body, opt_out_type=inbound.opt_out_type, now=now
-    )
+    inbound_id = await repository.add_inbound(session, inbound, now=now)
     if inbound_id is None:
         return None
     handled = await _handle(session, house, inbound, inbound_id)
+    if inbound.media:
+        await _keep_media(session, house, inbound, inbound_id, handled)
     answer = handled.answer
     if answer is not None and await _answered_enough(session, inbound, handled.outcome, since=now - timedelta(hours=1)):
         log.warning("a number was answered very often within the hour; its text is recorded, not answered")
@@ -119,6 +100,15 @@ async def _receive(session: AsyncSession, house: House, inbound: Inbound) -> Han
         person_id=handled.person_id,
     )  # fmt: skip
     return replace(handled, answer=answer)
+
+
+async def _keep_media(session: AsyncSession, house: House, inbound: Inbound, inbound_id: int, handled: Handled) -> None:
+    """What came with an answer, or with a carrier's word, is passed on as well."""
+    people = await directory.people_at(session, inbound.sender)
+    if people and not await reports.kept(session, inbound_id):
+        if handled.person_id is not None:
+            people = [person for person in people if person["person_id"] == handled.person_id] or people
+        await _report(session, house, inbound, inbound_id, people, incident=handled.incident)
 
 
 async def _answered_enough(session: AsyncSession, inbound: Inbound, outcome: str, *, since: datetime) -> bool:
@@ -292,7 +282,8 @@ async def _record(
         response, title=question["title"], changed=recorded.before not in (None, response), late=recorded.late,
         drill=question["drill"],
     )  # fmt: skip
-    return Handled("answered", answer, recorded.person_id)
+    answered = (recorded.incident_id, recorded.incident_key)
+    return Handled("answered", answer, recorded.person_id, incident=answered)
 
 
 async def take_answer(
@@ -328,56 +319,24 @@ async def take_answer(
 
 async def _report(
     session: AsyncSession, house: House, inbound: Inbound, inbound_id: int, people: Sequence[RowMapping],
-    *, maybe_help: bool,
+    *, maybe_help: bool = False, maybe_stop: bool = False, incident: tuple[int, str] | None = None,
 ) -> None:  # fmt: skip
-    """Passes the words on, whole. From a shared phone they come from somebody at this number."""
-    incident = await repository.latest_incident(session, [person["person_id"] for person in people])
-    await add_report(
-        session, house, incident_id=incident["id"] if incident else None, key=incident["key"] if incident else None,
-        person_id=_only(people), number=inbound.sender, text=inbound.body, maybe_help=maybe_help, via="sms",
+    """Passes the words on, whole. From a shared phone they come from someone at this number.
+
+    They belong to `incident` (id, key), or else to the one that these people were last told about.
+    """
+    if incident is None:
+        found = await repository.latest_incident(session, [person["person_id"] for person in people])
+        incident = (found["id"], found["key"]) if found else None
+    report = NewReport(
+        text=inbound.body,
+        via="sms",
+        incident_id=incident[0] if incident else None,
+        person_id=_only(people),
+        number=inbound.sender,
+        maybe_help=maybe_help,
+        maybe_stop=maybe_stop,
+        media=inbound.media,
         inbound_id=inbound_id,
-    )  # fmt: skip
-
-
-async def add_report(
-    session: AsyncSession, house: House,
-    *, incident_id: int | None, key: str | None, person_id: int | None, number: str | None, text: str,
-    maybe_help: bool = False, via: str, inbound_id: int | None = None,
-) -> None:  # fmt: skip
-    """Keeps a field report; the timeline says that there is one, its words stay in a row that can be erased."""
-    now = house.clock.now()
-    report_id = await repository.add_field_report(
-        session, incident_id=incident_id, person_id=person_id, number=number, text=text, maybe_help=maybe_help,
-        via=via, at=now, inbound_id=inbound_id,
-    )  # fmt: skip
-    if key:
-        data: dict[str, object] = {"field_report": report_id, "maybe_help": maybe_help}
-        if person_id is not None:
-            data["person"] = person_id
-        await timeline.note(session, key=key, at=now, actor="system", kind="field_report", data=data)
-        await notify(session, "muster_board", f"incident:{incident_id}")
-
-
-async def field_reports_of(
-    session: AsyncSession, key: str, *, before: int | None = None, limit: int = 100, department: str | None = None
-) -> tuple[list[dict[str, Any]], int | None]:
-    """(what the front line said, newest first; the report to go on before). Numbers are masked."""
-    incident = await incidents.get(session, key)
-    folded = fold(department) if department else None
-    found = await repository.field_reports(session, incident["id"], before=before, limit=limit + 1, department=folded)
-    items = [
-        {
-            "id": e["id"],
-            "text": e["text"],
-            "maybe_help": e["maybe_help"],
-            "via": e["via"],
-            "at": iso(e["at"]),
-            "person_id": e["person_id"],
-            "name": e["name"] or "somebody at this number",
-            "department": e["department"],
-            "site": e["site"],
-            "number": None if e["person_id"] or not e["number"] else directory.mask(e["number"]),
-        }
-        for e in found[:limit]
-    ]
-    return items, (int(found[limit - 1]["id"]) if len(found) > limit else None)
+    )
+    await reports.add(session, house, report, key=incident[1] if incident else None)

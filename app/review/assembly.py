@@ -37,7 +37,7 @@ from app.review.record import (
 )
 from app.review.times import ms, ms_or_none, seconds
 
-SOMEBODY = "somebody at this number"
+SOMEBODY = "someone at this number"
 
 
 @dataclass(frozen=True)

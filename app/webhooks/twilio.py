@@ -14,12 +14,14 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from app.access.api import HouseDep
+from app.channels.media import MOST_MEDIA, Medium
 from app.channels.twilio import Signatures as Signatures
 from app.deliveries.callbacks import CallbackWriter, Received
 from app.kernel.errors import BadRequest, Forbidden, NotFound
 from app.kernel.house import House
 from app.readiness.tally import Tally
 from app.replies import service as replies
+from app.replies.models import Inbound
 from app.web.problems import problems_of
 
 log = logging.getLogger("muster.webhooks")
@@ -128,15 +130,25 @@ async def inbound(form: Form, house: HouseDep) -> Response:
     sid = form.get("MessageSid") or form.get("SmsSid") or ""
     if not sid or len(sid) > 64 or "\0" in sid:
         raise BadRequest("MessageSid is needed.")
-    message = replies.Inbound(
+    message = Inbound(
         sid=sid,
         sender=_number(form.get("From", "")),
         body=form.get("Body", ""),
         opt_out_type=form.get("OptOutType") or None,
+        media=_media(form),
     )
     async with house.db.begin() as session:
         answer = await replies.receive(session, house, message)
     return twiml(answer)
+
+
+def _media(form: Mapping[str, str]) -> tuple[Medium, ...]:
+    """What came with a text: as many as the carrier counts, each with its address and content type."""
+    many = form.get("NumMedia", "").strip()
+    count = min(int(many), MOST_MEDIA) if many.isascii() and many.isdigit() and len(many) < 4 else 0
+    return tuple(
+        Medium(form.get(f"MediaContentType{place}", ""), form.get(f"MediaUrl{place}", "")) for place in range(count)
+    )
 
 
 def _number(text: str) -> str:

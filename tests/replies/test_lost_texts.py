@@ -10,7 +10,8 @@ import pytest_asyncio
 from app.channels.port import Inbox
 from app.kernel.db import row
 from app.replies.lost import LostTexts
-from app.replies.service import Inbound, receive_late
+from app.replies.models import Inbound
+from app.replies.service import receive_late
 from tests.journeys.crew import Crew, Desk, Person, a_number, a_person, faults
 from tests.stack import SENDER
 

@@ -48,14 +48,14 @@ async def test_each_text_on_a_shared_phone_holds_its_own_code_and_link(the_desk:
         assert the_desk.house.link(delivery["id"]) in texts[delivery["code"]]
 
 
-async def test_words_from_a_shared_phone_come_from_somebody_at_this_number(the_desk: Desk, at_the_desk: Crew) -> None:
+async def test_words_from_a_shared_phone_come_from_someone_at_this_number(the_desk: Desk, at_the_desk: Crew) -> None:
     people = sharing(2)
     key = await told(the_desk, at_the_desk, *people)
     answer = await the_desk.text(people[0].mobile, "tills 3 and 4 are down")
     assert "with your code" in answer
     (report,) = await the_desk.reports(key)
     assert (report["person_id"], report["name"], report["text"]) == (
-        None, "somebody at this number", "tills 3 and 4 are down",
+        None, "someone at this number", "tills 3 and 4 are down",
     )  # fmt: skip
     assert report["number"].endswith(people[0].mobile[-4:])
     assert people[0].mobile not in report["number"]

@@ -29,6 +29,7 @@ from app.kernel.house import House
 from app.playbooks import service as playbooks
 from app.replies import behalf, help_requests
 from app.replies import service as replies
+from app.replies.models import Inbound
 from tests.playbooks.sample import SAMPLE
 
 EVIL = '=HYPERLINK("http://evil.test","x|y") `tick` <script>alert(1)</script>'
@@ -164,7 +165,7 @@ class Teller:
         self.texts_in += 1
         sid = f"IN{self.texts_in:06d}"
         async with self.house.db.begin() as session:
-            await replies.receive(session, self.house, replies.Inbound(sid, number, body))
+            await replies.receive(session, self.house, Inbound(sid, number, body))
 
 
 def telling(house: House, clock: ManualClock, folder: Path, *, zone: str = "Europe/Berlin") -> Teller:

@@ -131,7 +131,7 @@ def test_markdown_tells_the_figures(told: Told) -> None:
     ):  # fmt: skip
         assert f"\n{line}\n" in said, line
     assert "Ring me on +1 \\*\\*\\* \\*\\*\\* 0103 please" in said
-    assert "somebody at this number (+1 \\*\\*\\* \\*\\*\\* 0199), by text:" in said
+    assert "someone at this number (+1 \\*\\*\\* \\*\\*\\* 0199), by text:" in said
 
 
 def test_markdown_counts_stand_under_their_heads(told: Told) -> None:

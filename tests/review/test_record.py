@@ -208,7 +208,7 @@ def test_field_reports_say_who_where_and_when(record: Record) -> None:
     )  # fmt: skip
     assert first.text == "Queue out of the door | `tills` <script>x</script>\n# and no change"
     assert (first.number, first.maybe_help) == (None, False)
-    assert (shared.name, shared.person_id, shared.number) == ("somebody at this number", None, "+1 *** *** 0199")
+    assert (shared.name, shared.person_id, shared.number) == ("someone at this number", None, "+1 *** *** 0199")
     assert shared.text == "Ring me on +1 *** *** 0103 please"
     assert (asked.person_id, asked.maybe_help) == ("p2", True)
 

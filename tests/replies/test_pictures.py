@@ -1,0 +1,80 @@
+"""Pictures and other media that come with a text: kept with number, kind and address, never instead of an answer."""
+
+from __future__ import annotations
+
+from app.kernel.db import row
+from tests.journeys.crew import Crew, Desk, Person, a_number, a_person
+
+ACCOUNT_MEDIA = "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media"
+PICTURE = {"content_type": "image/jpeg", "url": f"{ACCOUNT_MEDIA}/ME1"}
+SOUND = {"content_type": "audio/amr", "url": f"{ACCOUNT_MEDIA}/ME2"}
+
+
+def with_media(*media: dict[str, str]) -> dict[str, str]:
+    """The fields that a carrier adds for these media."""
+    form = {"NumMedia": str(len(media))}
+    for place, medium in enumerate(media):
+        form |= {f"MediaUrl{place}": medium["url"], f"MediaContentType{place}": medium["content_type"]}
+    return form
+
+
+async def told(desk: Desk, crew: Crew, *people: Person) -> str:
+    key = await crew.told(*people)
+    await desk.hand_over()
+    desk.clock.advance(seconds=60)
+    return key
+
+
+async def test_a_picture_without_words_is_a_report(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    answer = await the_desk.text(person.mobile, "", **with_media(PICTURE))
+    assert "not yet your answer" in answer
+    (report,) = await the_desk.reports(key)
+    assert (report["text"], report["media"], report["person_id"]) == ("", [PICTURE], person.id)
+
+
+async def test_a_picture_with_words_is_kept_with_them(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    await the_desk.text(person.mobile, "look at till 4", **with_media(PICTURE, SOUND))
+    (report,) = await the_desk.reports(key)
+    assert (report["text"], report["media"]) == ("look at till 4", [PICTURE, SOUND])
+
+
+async def test_an_answer_with_a_picture_counts_and_the_picture_is_kept(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    first = await told(the_desk, at_the_desk, person)
+    second = await told(the_desk, at_the_desk, person)
+    code = await the_desk.code(first, person)
+    assert "1 OK" in await the_desk.text(person.mobile, f"1 {code}", **with_media(PICTURE))
+    assert (await at_the_desk.person(first, person))["status"] == "acknowledged"
+    (report,) = await the_desk.reports(first)
+    assert (report["text"], report["media"]) == (f"1 {code}", [PICTURE])
+    assert await the_desk.reports(second) == [], "it belongs to the incident that was answered"
+
+
+async def test_a_text_without_media_has_none(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    await the_desk.text(person.mobile, "tills down", NumMedia="0")
+    await the_desk.text(person.mobile, "1", NumMedia="0")
+    (report,) = await the_desk.reports(key)
+    assert report["media"] == []
+
+
+async def test_a_count_that_is_no_number_costs_nobody_their_words(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    for wrong in ("x", "-1", "", "99999", "²"):
+        await the_desk.text(person.mobile, "tills down", NumMedia=wrong)
+    assert [report["media"] for report in await the_desk.reports(key)] == [[]] * 5
+
+
+async def test_a_strangers_picture_is_recorded_and_not_answered(the_desk: Desk, at_the_desk: Crew) -> None:
+    stranger = a_number()
+    assert await the_desk.text(stranger, "", sid="SMpicturefromastranger", **with_media(PICTURE)) == ""
+    async with the_desk.house.db.begin() as session:
+        kept = await row(session, "SELECT outcome, media FROM inbound_message WHERE sid = 'SMpicturefromastranger'")
+    assert kept is not None
+    assert (kept["outcome"], kept["media"]) == ("unknown_sender", [PICTURE])
