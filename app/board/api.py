@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access import service as access
 from app.access.api import HouseDep, Reader, SessionDep, bearer
@@ -26,15 +28,17 @@ from app.web.problems import problem_responses
 
 router = APIRouter(prefix="/api/v1/incidents/{key}", tags=["board"])
 
-KEEP_ALIVE_SECONDS = 15.0
+KEEP_ALIVE_SECONDS = 10.0
+"""A stream that says nothing else is heard this often: twenty seconds of silence mean that it is broken."""
+
 ENTRIES_AT_A_TIME = 1000
 FOLD_SECONDS = 0.3
 """Changes within this time go out as one event."""
 
 
 @router.get("/bulletins/{number}/board", summary="The counts", responses=problem_responses(404))
-async def board(key: Text, number: Number, actor: Reader, session: SessionDep) -> dict[str, Any]:
-    return await service.board(session, key, number)
+async def board(key: Text, number: Number, actor: Reader, session: SessionDep, house: HouseDep) -> dict[str, Any]:
+    return await service.board(session, key, number) | await service.due(session, house, key)
 
 
 @router.get("/bulletins/{number}/recipients", summary="Everybody, by name", responses=problem_responses(404))
@@ -78,18 +82,26 @@ async def events(
     return sse.streamed(_events(house, hub, credentials.credentials, incident["id"], key, after))
 
 
+async def _latest(session: AsyncSession, house: House, key: str) -> dict[str, Any] | None:
+    board = await service.latest_board(session, key)
+    return board | await service.due(session, house, key) if board else None
+
+
 async def _events(house: House, hub: Hub, token: str, incident_id: int, key: str, after: int) -> AsyncIterator[bytes]:
     """The board whenever it changed, and each timeline entry once, from the one after `after`.
 
     A board comes after the entries of everything that it counts.
     """
     shown: dict[str, Any] | None = None
+    due: datetime | None = None
     behind = False
     async with hub.subscribe() as changed:
         while not hub.stopping.is_set():
             if not await hub.wait(changed, seconds=KEEP_ALIVE_SECONDS):
                 yield sse.KEEP_ALIVE
-                continue
+                # A due time passes without anybody changing anything.
+                if due is None or house.clock.now() <= due:
+                    continue
             # A transaction of its own each time: none is held open while nothing happens.
             async with house.db.begin() as session:
                 try:
@@ -97,7 +109,7 @@ async def _events(house: House, hub: Hub, token: str, incident_id: int, key: str
                 except Unauthorized:
                     return  # revoked, or the person has left: an open stream ends as any other call does
                 # In this order: each statement sees what was committed before it, so what the board counts is read.
-                board = None if behind else await service.latest_board(session, key)
+                board = None if behind else await _latest(session, house, key)
                 entries = await timeline.read(
                     session, incident_id=incident_id, key=key, after=after, limit=ENTRIES_AT_A_TIME
                 )
@@ -110,5 +122,7 @@ async def _events(house: House, hub: Hub, token: str, incident_id: int, key: str
                 continue
             if board is not None and {**board, "as_of": None} != shown:
                 shown = {**board, "as_of": None}
+                ahead = None if board["overdue"] else board["next_due_at"]
+                due = datetime.fromisoformat(ahead) if ahead else None
                 yield sse.event("board", board)
             await asyncio.sleep(FOLD_SECONDS)

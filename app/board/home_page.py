@@ -32,7 +32,8 @@ async def home(
         return page(request, "signed_out.html")
     async with house.db.begin() as session:
         going_on = await incidents.page(session, status="open", limit=OPEN_SHOWN)
-        told = [await _with_account(session, entry) for entry in going_on]
+        due = await incidents.next_due(session, house, going_on)
+        told = [await _with_account(session, entry) | {"next_due": due[entry["id"]]} for entry in going_on]
         over = await incidents.page(session, status="closed", before=before, limit=PAST_SHOWN + 1)
         known = await page_reads.people_known(session)
         to_mend = await numbers_page.to_mend(session, visit)

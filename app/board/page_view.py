@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,8 +25,6 @@ LIST = 20
 """How many people, reports and entries the board shows before a link leads on."""
 
 HELP_LIST = 50
-FIRST_WORDS = timedelta(minutes=5)
-"""The first bulletin is due this soon after the declaration."""
 
 PARTS = ("head", "account", "help", "departments", "curve", "people", "reports", "timeline")
 """The parts that are kept up to date, by the id of their element without `part-`."""
@@ -93,22 +90,6 @@ def _whole(text: str | None, most: int) -> int | None:
     return None
 
 
-def next_due(
-    incident: RowMapping, sent: Sequence[RowMapping], cadence: timedelta, time_scale: float
-) -> datetime | None:
-    """When the next bulletin is due: None once the all-clear is out or the incident is closed."""
-    if incident["closed_at"] is not None:
-        return None
-    if not sent:
-        due: datetime = incident["declared_at"] + FIRST_WORDS / time_scale
-        return due
-    last = sent[-1]
-    if last["stage"] == "resolved":
-        return None
-    after: datetime = last["sent_at"] + cadence / time_scale
-    return after
-
-
 async def load(session: AsyncSession, house: House, visit: Visit, key: str, filters: Filters) -> dict[str, Any]:
     """The whole board as its templates want it. Raises NotFound."""
     incident = await incidents.get(session, key)
@@ -138,7 +119,7 @@ async def load(session: AsyncSession, house: House, visit: Visit, key: str, filt
         "draft": next((dict(b) for b in reversed(written) if b["state"] in ("draft", "approved")), None),
         "bulletin": dict(shown_bulletin) if shown_bulletin else None,
         "latest": shown_bulletin is not None and shown_bulletin["number"] == sent[-1]["number"],
-        "next_due": next_due(incident, sent, level.cadence, house.time_scale),
+        "next_due": incidents.due_of(house, incident, playbook),
         "filters": filters,
         "help": [dict(entry) for entry in help_open],
         "help_total": help_total,

@@ -17,6 +17,7 @@ from app.deliveries.status import STATUSES
 from app.directory.folding import fold
 from app.incidents import service as incidents
 from app.kernel.errors import FieldError, Invalid, NotFound
+from app.kernel.house import House
 from app.web.inputs import iso
 
 
@@ -34,6 +35,12 @@ async def latest_board(session: AsyncSession, key: str) -> dict[str, Any] | None
     """The counts of the last bulletin that went out; None before the first."""
     found = await repository.latest_board(session, key)
     return show(found) if found else None
+
+
+async def due(session: AsyncSession, house: House, key: str) -> dict[str, Any]:
+    """When the incident's next bulletin is due (None: none is), and whether that has passed."""
+    shown = await incidents.show(session, house, await incidents.get(session, key))
+    return {"next_due_at": shown["next_due_at"], "overdue": shown["overdue"]}
 
 
 def show(found: RowMapping) -> dict[str, Any]:

@@ -40,7 +40,7 @@ async def look(house: House, key: str | None, number: int | None) -> dict[str, A
             if not found:
                 raise NotFound("No incident has been declared yet; declare one with: muster declare SLUG")
             key = str(found[0]["key"])
-        incident = incidents.show(await incidents.get(session, key))
+        incident = await incidents.show(session, house, await incidents.get(session, key))
         board = await boards.latest_board(session, key) if number is None else await boards.board(session, key, number)
         asked = [
             entry for entry in await help_requests.of_incident(session, key, limit=200) if entry["state"] != "closed"

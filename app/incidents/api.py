@@ -72,6 +72,7 @@ async def declare(
 async def incidents(
     actor: Reader,
     session: SessionDep,
+    house: HouseDep,
     status: Annotated[Text | None, Query(max_length=20, description="A status, or `open`")] = None,
     cursor: Annotated[Text | None, Query(max_length=500)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -79,7 +80,7 @@ async def incidents(
     before = int_cursor(cursor)
     found = await service.page(session, status=status, before=before, limit=limit + 1)
     more = encode_cursor(str(found[limit - 1]["id"])) if len(found) > limit else None
-    return {"items": [service.show(entry) for entry in found[:limit]], "next_cursor": more}
+    return {"items": await service.show_all(session, house, found[:limit]), "next_cursor": more}
 
 
 def int_cursor(cursor: str | None) -> int | None:
@@ -93,8 +94,8 @@ def int_cursor(cursor: str | None) -> int | None:
 
 
 @router.get("/{key}", summary="One incident", responses=problem_responses(404))
-async def incident(key: Text, actor: Reader, session: SessionDep) -> dict[str, Any]:
-    return service.show(await service.get(session, key))
+async def incident(key: Text, actor: Reader, session: SessionDep, house: HouseDep) -> dict[str, Any]:
+    return await service.show(session, house, await service.get(session, key))
 
 
 @router.patch(

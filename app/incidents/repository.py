@@ -17,13 +17,17 @@ _SELECT = """
          a.name AS declared_by_name,
          cp.employee_id AS commander_person_id, coalesce(cp.name, ca.name) AS commander_name,
          ra.account_id AS commander_account_id, ra.assumed_at AS commander_since,
-         (SELECT count(*) FROM help_request h WHERE h.incident_id = i.id AND h.closed_at IS NULL) AS open_help
+         (SELECT count(*) FROM help_request h WHERE h.incident_id = i.id AND h.closed_at IS NULL) AS open_help,
+         last.stage AS last_stage, last.state AS last_state, last.sent_at AS last_sent_at, last.facts AS last_facts
   FROM incident i
   JOIN playbook_revision r ON r.id = i.revision_id
   JOIN account a ON a.id = i.declared_by
   LEFT JOIN role_assignment ra ON ra.incident_id = i.id AND ra.role = 'incident_commander' AND ra.released_at IS NULL
   LEFT JOIN person cp ON cp.id = ra.person_id
   LEFT JOIN account ca ON ca.id = ra.account_id
+  LEFT JOIN LATERAL (
+    SELECT b.stage, b.state, b.sent_at, b.facts FROM bulletin b WHERE b.incident_id = i.id AND b.sent_at IS NOT NULL
+    ORDER BY b.number DESC LIMIT 1) last ON true
 """
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
@@ -15,6 +16,7 @@ from app.incidents.lifecycle import CLOSED, OPEN_STATUSES, may_move
 from app.incidents.models import SEVERITIES
 from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from app.kernel.house import House
+from app.playbooks import due
 from app.playbooks import facts as fact_rules
 from app.playbooks import service as playbooks
 from app.playbooks.schema import Playbook
@@ -24,8 +26,38 @@ from app.web.inputs import iso
 MAX_TITLE = 120
 
 
-def show(incident: RowMapping | Mapping[str, Any]) -> dict[str, Any]:
+async def show(session: AsyncSession, house: House, incident: RowMapping) -> dict[str, Any]:
     """The incident as the API shows it."""
+    return (await show_all(session, house, [incident]))[0]
+
+
+async def show_all(session: AsyncSession, house: House, found: Sequence[RowMapping]) -> list[dict[str, Any]]:
+    """Incidents as the API shows them, each with when its next bulletin is due."""
+    due_at = await next_due(session, house, found)
+    now = house.clock.now()
+    return [_show(incident, due_at[incident["id"]], now) for incident in found]
+
+
+async def next_due(session: AsyncSession, house: House, found: Sequence[RowMapping]) -> dict[int, datetime | None]:
+    """When the next bulletin of each incident is due, by the incident's id; None where none is."""
+    revisions = await playbooks.revisions(session, [incident["revision_id"] for incident in found])
+    return {incident["id"]: due_of(house, incident, revisions[incident["revision_id"]].playbook) for incident in found}
+
+
+def due_of(house: House, incident: RowMapping, playbook: Playbook) -> datetime | None:
+    """The same for one incident whose playbook is at hand."""
+    if incident["closed_at"] is not None:
+        return None
+    last = None
+    if incident["last_sent_at"] is not None:
+        all_clear = incident["last_stage"] == "resolved" and incident["last_state"] == "sent"
+        last = due.Told(incident["last_sent_at"], incident["last_facts"], all_clear)
+    return due.next_due(
+        playbook, last, declared_at=incident["declared_at"], severity=incident["severity"], time_scale=house.time_scale
+    )
+
+
+def _show(incident: RowMapping, due_at: datetime | None, now: datetime) -> dict[str, Any]:
     commander = None
     if incident["commander_name"]:
         commander = {"person_id": incident["commander_person_id"], "name": incident["commander_name"]}
@@ -44,6 +76,8 @@ def show(incident: RowMapping | Mapping[str, Any]) -> dict[str, Any]:
         "declared_at": iso(incident["declared_at"]),
         "resolved_at": iso(incident["resolved_at"]),
         "closed_at": iso(incident["closed_at"]),
+        "next_due_at": iso(due_at),
+        "overdue": due_at is not None and due_at < now,
         "open_help_requests": incident["open_help"],
     }
 
@@ -112,7 +146,7 @@ async def declare(
         kind="declared",
         data={"severity": severity, "playbook": slug, "revision": revision.revision, "drill": drill},
     )
-    return show(await get(session, key))
+    return await show(session, house, await get(session, key))
 
 
 def default_title(playbook: Playbook) -> str:
@@ -204,7 +238,7 @@ async def change(
         session, incident["id"], status=after, severity=severity or incident["severity"], now=now,
         resolved_at=resolved_at,
     )  # fmt: skip
-    return show(await get(session, key))
+    return await show(session, house, await get(session, key))
 
 
 def _still_need(people: int) -> str:

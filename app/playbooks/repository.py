@@ -37,6 +37,10 @@ async def revision(session: AsyncSession, revision_id: int) -> RowMapping | None
     return await row(session, f"SELECT {_COLUMNS} FROM playbook_revision r WHERE r.id = :id", {"id": revision_id})
 
 
+async def revisions(session: AsyncSession, ids: Sequence[int]) -> Sequence[RowMapping]:
+    return await rows(session, f"SELECT {_COLUMNS} FROM playbook_revision r WHERE r.id = ANY(:ids)", {"ids": list(ids)})
+
+
 async def save(
     session: AsyncSession,
     *, slug: str, sha256: str, title: str, content: Mapping[str, Any], source: str, now: datetime,

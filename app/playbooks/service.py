@@ -169,6 +169,11 @@ async def revision(session: AsyncSession, revision_id: int) -> Revision:
     return _revision(found)
 
 
+async def revisions(session: AsyncSession, ids: Iterable[int]) -> dict[int, Revision]:
+    """Several revisions at once, by id."""
+    return {entry["id"]: _revision(entry) for entry in await repository.revisions(session, sorted(set(ids)))}
+
+
 def _revision(found: Any) -> Revision:
     # A revision never changes, so parsing it once a process is enough; the hash guards against another database.
     key = (found["id"], found["sha256"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +12,8 @@ from app.kernel.db import row
 from app.kernel.house import House
 from app.playbooks import facts as fact_rules
 from app.playbooks import service as playbooks
-from app.playbooks.schema import Playbook, Waterline
+from app.playbooks.due import promised
+from app.playbooks.schema import Waterline
 from app.playbooks.template import render as substitute
 
 TWICE_SECONDS = 30.0
@@ -78,17 +77,9 @@ async def show(session: AsyncSession, house: House, delivery: RowMapping) -> Sta
         paper=substitute(script.paper, texts) if script.paper else None,
         waterline=playbook.waterline_for(delivery["job"]),
         language=delivery["language"] if script is not own else playbook.language,
-        next_update=_next_update(playbook, delivery["facts"]),
+        next_update=promised(playbook, delivery["facts"]),
         newer=house.signer.link_token(delivery["newer_id"]) if delivery["newer_id"] else None,
     )
-
-
-def _next_update(playbook: Playbook, facts: Mapping[str, Any]) -> datetime | None:
-    """When the next word comes: the playbook's first time that must lie ahead."""
-    for name, fact in playbook.facts.items():
-        if fact.type == "time" and fact.future and facts.get(name):
-            return datetime.fromisoformat(str(facts[name]))
-    return None
 
 
 async def said_just_now(session: AsyncSession, delivery: RowMapping, text: str, now: datetime) -> bool:

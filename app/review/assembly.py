@@ -16,6 +16,7 @@ from app.deliveries import reasons
 from app.deliveries.states import WITH_PROVIDER, State
 from app.directory.service import mask
 from app.kernel.house import House
+from app.playbooks.due import promised
 from app.playbooks.service import Revision
 from app.review import figures
 from app.review.record import (
@@ -65,7 +66,16 @@ def assemble(house: House, read: Read) -> Record:
     of_bulletin = {number: list(people) for number, people in groupby(recipients, lambda entry: entry.bulletin)}
     bulletins = tuple(_bulletins(house, read, of_bulletin))
     severities, statuses = _changes(incident, entries, "severity"), _changes(incident, entries, "status")
-    sent = [figures.Sent(b.number, b.stage, b.sent_at) for b in bulletins if b.sent_at is not None]
+    sent = [
+        figures.Sent(
+            b.number,
+            all_clear=b.stage == "resolved" and b.state == "sent",
+            sent_at=b.sent_at,
+            promised_at=promised(read.revision.playbook, b.facts),
+        )
+        for b in bulletins
+        if b.sent_at is not None
+    ]
     steps: dict[str, timedelta] = {
         severity: level.cadence / house.time_scale for severity, level in read.revision.playbook.severities.items()
     }

@@ -30,8 +30,8 @@ from app.review.record import (
 DELIVERED_SHARES = (50, 90, 100)
 ANSWERED_SHARES = (50, 90)
 VIAS = ("sms", "page", "voice", "in_person", "phone")
-OVER = ("resolved", "closed")
-"""Incident statuses in which no further bulletin is due."""
+OVER = ("closed",)
+"""Incident statuses in which no further bulletin is due. Resolved is none of them: the all-clear is still owed."""
 
 T = TypeVar("T")
 
@@ -188,11 +188,12 @@ def changed_answer(entry: Recipient) -> bool:
 
 @dataclass(frozen=True)
 class Sent:
-    """A bulletin that went out, for the cadence."""
+    """A bulletin that went out. `promised_at`: when staff were told that the next one comes, if they were."""
 
     number: int
-    stage: str
+    all_clear: bool
     sent_at: datetime
+    promised_at: datetime | None = None
 
 
 def in_force(changes: Sequence[Change], at: datetime) -> str:
@@ -210,16 +211,24 @@ def due_after(
 ) -> datetime | None:  # fmt: skip
     """When the bulletin after `sent` is due, as known at `until`. None: nothing more was due.
 
-    A new severity moves the time, counted from the same bulletin, but never to before the change itself; a time that
-    had passed stays. Nothing is due after the all-clear, or once the incident is resolved or closed before the time.
+    It is the time that was promised to staff. Where none was, the cadence: a new severity moves the time, counted from
+    the same bulletin, but never to before the change itself; a time that had passed stays. Nothing is due after the
+    all-clear, or once the incident is closed before the time.
     """
-    if sent.stage == "resolved":
+    if sent.all_clear:
         return None
+    due = sent.promised_at or _by_cadence(sent, until=until, cadence=cadence, severities=severities)
+    return None if in_force(statuses, min(due, until)) in OVER else due
+
+
+def _by_cadence(
+    sent: Sent, *, until: datetime, cadence: Mapping[str, timedelta], severities: Sequence[Change]
+) -> datetime:
     due = sent.sent_at + cadence[in_force(severities, sent.sent_at)]
     for change in severities:
         if sent.sent_at < change.at <= until and change.at < due:
             due = max(change.at, sent.sent_at + cadence[change.after])
-    return None if in_force(statuses, min(due, until)) in OVER else due
+    return due
 
 
 def cadence(

@@ -199,7 +199,10 @@ class BulletinEntry:
 
 @dataclass(frozen=True)
 class Due:
-    """One sent bulletin against the cadence. The first has no due time, nor has one after the incident was resolved."""
+    """One sent bulletin against the time that was promised to staff, or the cadence where none was.
+
+    The first has no due time, nor has one after the all-clear.
+    """
 
     number: int
     sent_at: datetime

@@ -19,7 +19,8 @@ def event(name: str, data: Any, *, event_id: str | None = None) -> bytes:
     return ("\n".join(lines) + "\n\n").encode()
 
 
-KEEP_ALIVE = b": still here\n\n"
+KEEP_ALIVE = b": heartbeat\n\n"
+"""A comment: whoever listens knows that the connection lives, and no event comes of it."""
 
 
 def streamed(events: AsyncIterator[bytes]) -> StreamingResponse:

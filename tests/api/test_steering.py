@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,24 @@ async def change(muster: Stack, key: str, **body: Any) -> dict[str, Any]:
 
 async def kinds(muster: Stack, key: str) -> list[str]:
     return [entry["kind"] for entry in (await muster.call("GET", f"/incidents/{key}/timeline"))["items"]]
+
+
+async def test_an_incident_says_when_its_next_bulletin_is_due_and_whether_that_has_passed(muster: Stack) -> None:
+    key = await muster.declare()
+    declared = await muster.call("GET", f"/incidents/{key}")
+    first = datetime.fromisoformat(declared["declared_at"]) + timedelta(minutes=5) / muster.house.time_scale
+    assert datetime.fromisoformat(declared["next_due_at"]) == first
+    promise = (datetime.fromisoformat(declared["declared_at"]) + timedelta(minutes=47)).isoformat(timespec="seconds")
+    number = await muster.send(key, facts={"next_update": promise})
+    told = await muster.call("GET", f"/incidents/{key}")
+    assert datetime.fromisoformat(told["next_due_at"]) == datetime.fromisoformat(promise)
+    assert told["overdue"] is False
+    listed = (await muster.call("GET", "/incidents"))["items"]
+    assert [(i["next_due_at"], i["overdue"]) for i in listed if i["key"] == key] == [(told["next_due_at"], False)]
+    board = await muster.call("GET", f"/incidents/{key}/bulletins/{number}/board")
+    assert (board["next_due_at"], board["overdue"]) == (told["next_due_at"], False)
+    closed = await change(muster, key, status="closed", reason="over")
+    assert (closed["next_due_at"], closed["overdue"]) == (None, False)
 
 
 @pytest.mark.parametrize("reason", [None, "", "   "])

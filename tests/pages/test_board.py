@@ -82,8 +82,14 @@ async def test_the_next_bulletin_counts_down_and_then_is_late(site: Site) -> Non
     site.clock.advance(seconds=21 * 60)
     late = await surfer.get(K)
     assert "The next bulletin was due 03:20 UTC, 60 s ago" in late.text
+    assert "Next bulletin was due 03:20 UTC, 60 s ago" in (await surfer.get("/")).text
+    # From now on it is the time that staff were told, whatever the cadence.
+    await site.sent("INC-2026-0001", "identified", next_update="2026-03-02T04:05:00Z")
+    assert "The next bulletin is due 04:05 UTC, in 44 min" in (await surfer.get(K)).text
+    assert "Next bulletin due 04:05 UTC, in 44 min" in (await surfer.get("/")).text
     await site.sent("INC-2026-0001", "resolved", next_update="2026-03-02T05:00:00Z")
     assert "The all-clear is out. No further bulletin is due." in (await surfer.get(K)).text
+    assert "Next bulletin" not in (await surfer.get("/")).text
     await site.close("INC-2026-0001")
     assert "Closed 03:21 UTC" in (await surfer.get(K)).text
 

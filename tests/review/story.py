@@ -35,7 +35,7 @@ from tests.playbooks.sample import SAMPLE
 EVIL = '=HYPERLINK("http://evil.test","x|y") `tick` <script>alert(1)</script>'
 SHARED = "+14155550199"
 TITLE = "A sample outage: North|wind `x` <b>"
-FACTS = {"vendor": "North|wind `x` <b>", "kind": "power", "hit": 12, "next_update": "2026-03-02T05:00:00Z"}
+FACTS = {"vendor": "North|wind `x` <b>", "kind": "power", "hit": 12, "next_update": "2026-03-02T03:23:00Z"}
 PEOPLE = """\
 id,name,department,site,mobile,phone,email
 p1,Ana Ruiz,Store Operations,Store 1,+14155550101,,ana@example.com
@@ -121,10 +121,10 @@ class Teller:
         async with self.house.db.begin() as session:
             await incidents.change(session, self.house, self.actor, self.key, **wanted)
 
-    async def draft(self, stage: str) -> int:
+    async def draft(self, stage: str, **facts: Any) -> int:
         async with self.house.db.begin() as session:
             shown = await bulletins.draft(
-                session, self.house, self.actor, self.key, stage=stage, facts={}, audiences=None
+                session, self.house, self.actor, self.key, stage=stage, facts=facts, audiences=None
             )
             return int(shown["number"])
 
@@ -265,7 +265,7 @@ async def go_on(story: Teller) -> None:
     story.now("03:20:00")
     await story.change(severity="SEV1", reason="Every store is down")
     story.now("03:24:00")
-    assert await story.draft("identified") == 2
+    assert await story.draft("identified", next_update="2026-03-02T03:45:00Z") == 2
     await story.approve(2)
     story.now("03:25:00")
     await story.send(2)

@@ -25,12 +25,21 @@ def change(clock: str, after: str) -> Change:
 
 
 def due(
-    sent: str, until: str, severities: list[Change], statuses: list[Change] | None = None, stage: str = "investigating"
+    sent: str,
+    until: str,
+    severities: list[Change],
+    statuses: list[Change] | None = None,
+    *,
+    all_clear: bool = False,
+    promised: str | None = None,
 ) -> datetime | None:
     return figures.due_after(
-        figures.Sent(1, stage, at(sent)), until=at(until), cadence=STEPS, severities=severities,
+        figures.Sent(1, all_clear, at(sent), at(promised) if promised else None),
+        until=at(until),
+        cadence=STEPS,
+        severities=severities,
         statuses=statuses or [change("03:00:00", "declared")],
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,20 +82,31 @@ def test_the_next_bulletin_is_due_by_the_severity_in_force() -> None:
 
 def test_nothing_is_due_once_it_is_over() -> None:
     sev2, declared = [change("03:00:00", "SEV2")], change("03:00:00", "declared")
-    assert due("03:05:00", "05:00:00", sev2, stage="resolved") is None
-    assert due("03:05:00", "05:00:00", sev2, [declared, change("03:30:00", "resolved")]) is None
-    # Resolved after it was due: it was missed all the same. Opened again in time: due as before.
+    assert due("03:05:00", "05:00:00", sev2, all_clear=True) is None
+    assert due("03:05:00", "05:00:00", sev2, [declared, change("03:30:00", "closed")]) is None
+    # Closed after it was due: it was missed all the same.
     assert due("03:05:00", "05:00:00", sev2, [declared, change("04:30:00", "closed")]) == at("04:05:00")
-    again = [declared, change("03:30:00", "resolved"), change("03:40:00", "monitoring")]
-    assert due("03:05:00", "05:00:00", sev2, again) == at("04:05:00")
+    # The status alone tells nobody: the all-clear is still owed.
+    assert due("03:05:00", "05:00:00", sev2, [declared, change("03:30:00", "resolved")]) == at("04:05:00")
+
+
+def test_what_was_promised_to_staff_is_due_whatever_the_severity_becomes() -> None:
+    sev2 = [change("03:00:00", "SEV2")]
+    assert due("03:05:00", "05:00:00", sev2, promised="03:30:00") == at("03:30:00")
+    assert due("03:05:00", "05:00:00", sev2, promised="04:45:00") == at("04:45:00")
+    assert due("03:05:00", "05:00:00", [*sev2, change("03:10:00", "SEV1")], promised="03:30:00") == at("03:30:00")
+    assert due("03:05:00", "05:00:00", sev2, promised="03:30:00", all_clear=True) is None
 
 
 def test_a_bulletin_that_is_due_and_not_sent_is_overdue() -> None:
     def overdue(as_of: str) -> bool:
         return figures.cadence(
-            [figures.Sent(1, "investigating", at("03:05:00"))], steps=STEPS, severities=[change("03:00:00", "SEV1")],
-            statuses=[change("03:00:00", "declared")], as_of=at(as_of),
-        ).next_overdue  # fmt: skip
+            [figures.Sent(1, all_clear=False, sent_at=at("03:05:00"))],
+            steps=STEPS,
+            severities=[change("03:00:00", "SEV1")],
+            statuses=[change("03:00:00", "declared")],
+            as_of=at(as_of),
+        ).next_overdue
 
     assert not overdue("03:25:00")
     assert overdue("03:25:01")

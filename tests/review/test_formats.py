@@ -120,7 +120,7 @@ def test_markdown_tells_the_figures(told: Told) -> None:
         "Answered: 5 of 7 (by text 1, on the page 3, in person 1). Median time to answer: 2 min.",
         "Moved on to another channel: 3 people (email 3, of which 3 handed over).",
         "3 bulletins for 7 people in all: 5 answered at least once, 2 were reached by none.",
-        "| Fact: next update | 2026-03-02 06:00:00 CET |",
+        "| Fact: next update | 2026-03-02 04:45:00 CET |",
         "#### Could not be reached: 2 of 7",
         "| the number is not valid | Eve Stone | p5 | IT | Office |",
         "| 2 | 2026-03-02 04:23:00 CET | 2026-03-02 04:25:00 CET | 2 min late |",

@@ -173,13 +173,13 @@ def test_fallback_counts_people_who_were_moved_to_another_channel(record: Record
 def test_bulletins_are_held_against_the_cadence(record: Record) -> None:
     cadence = record.cadence
     assert cadence.seconds_by_severity["SEV1"] == 1200.0
-    # SEV1 since 03:20 makes the second one due 20 minutes after the first, at 03:23; after resolved nothing is due.
+    # Staff were promised 03:23, and then 03:45; after the all-clear nothing is due.
     assert [(d.number, d.due_at, d.seconds_late, d.on_time) for d in cadence.bulletins] == [
         (1, None, None, None),
         (2, at("03:23:00"), 120.0, False),
-        (3, None, None, None),
+        (3, at("03:45:00"), -240.0, True),
     ]
-    assert (cadence.on_time, cadence.late) == (0, 1)
+    assert (cadence.on_time, cadence.late) == (1, 1)
     assert (cadence.next_due_at, cadence.next_overdue) == (None, False)
 
 
@@ -249,7 +249,7 @@ def test_texts_are_as_sent_without_anybodys_code_or_link(record: Record) -> None
     bulletin = record.bulletins[0]
     sms = next(text for text in bulletin.texts if text.audience == "front_line" and text.channel == "sms")
     assert sms.text == (
-        "North|wind `x` <b> investigating for front_line. power at 12 sites. Next word 06:00 CET. [link] "
+        "North|wind `x` <b> investigating for front_line. power at 12 sites. Next word 04:23 CET. [link] "
         "Code [code]. Reply 1 OK, 2 need help, 3 cannot"
     )
     assert sms.people == 3
