@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BeforeValidator, Field
 
 from app.access.api import HouseDep, Reader, SessionDep, allow
 from app.access.matrix import Action, Actor
 from app.bulletins import service
 from app.incidents import service as incidents
-from app.incidents.api import Facts
+from app.incidents.api import TAGGED, Basis, Facts, Key, NoneMatch
+from app.web import etags
+from app.web.idempotency import once
 from app.web.inputs import Flag, Input, Text
 from app.web.problems import WITH_BODY, problem_responses
 
@@ -44,11 +46,45 @@ class Approve(Input):
     accept_warnings: Flag = False
 
 
-@router.post("", status_code=201, summary="Write the next bulletin", responses=problem_responses(*WITH_BODY, 404, 409))
-async def draft(key: Text, body: Draft, actor: Drafter, session: SessionDep, house: HouseDep) -> dict[str, Any]:
-    return await service.draft(
-        session, house, actor, key, stage=body.stage, facts=body.facts, audiences=body.audiences, corrects=body.corrects
+@router.post(
+    "",
+    status_code=201,
+    summary="Write the next bulletin",
+    response_model=dict[str, Any],
+    responses=problem_responses(*WITH_BODY, 404, 409) | {201: {"headers": etags.ETAG_HEADER}},
+)
+async def draft(
+    key: Text,
+    body: Draft,
+    actor: Drafter,
+    session: SessionDep,
+    house: HouseDep,
+    request: Request,
+    response: Response,
+    idempotency_key: Key = None,
+) -> Any:
+    async def do() -> dict[str, Any]:
+        return await service.draft(
+            session,
+            house,
+            actor,
+            key,
+            stage=body.stage,
+            facts=body.facts,
+            audiences=body.audiences,
+            corrects=body.corrects,
+        )
+
+    made = await once(
+        session,
+        key=idempotency_key,
+        account_id=actor.account_id,
+        operation=f"draft:{key}",
+        body=body.model_dump(mode="json"),
+        now=house.clock.now(),
+        do=do,
     )
+    return etags.answered(request, response, made)
 
 
 @router.get("", summary="The incident's bulletins", responses=problem_responses(404))
@@ -59,16 +95,57 @@ async def bulletins(key: Text, actor: Reader, session: SessionDep, house: HouseD
     return {"items": items, "next_cursor": None}
 
 
-@router.get("/{number}", summary="One bulletin as it will be (or was) seen", responses=problem_responses(404))
-async def bulletin(key: Text, number: Number, actor: Reader, session: SessionDep, house: HouseDep) -> dict[str, Any]:
+@router.get(
+    "/{number}",
+    summary="One bulletin as it will be (or was) seen",
+    response_model=dict[str, Any],
+    responses=problem_responses(404) | TAGGED | etags.NOT_MODIFIED,
+)
+async def bulletin(
+    key: Text,
+    number: Number,
+    actor: Reader,
+    session: SessionDep,
+    house: HouseDep,
+    request: Request,
+    response: Response,
+    _known: NoneMatch = None,
+) -> Any:
     incident = await incidents.get(session, key)
-    return await service.show(session, house, incident, await service.get(session, incident["id"], number))
+    shown = await service.show(session, house, incident, await service.get(session, incident["id"], number))
+    return etags.answered(request, response, shown)
 
 
-@router.post("/{number}/approve", summary="Approve it", responses=problem_responses(*WITH_BODY, 404, 409))
+@router.post(
+    "/{number}/approve",
+    summary="Approve it",
+    response_model=dict[str, Any],
+    responses=problem_responses(*WITH_BODY, 404, 409, 412) | TAGGED,
+)
 async def approve(
-    key: Text, number: Number, actor: Approver, session: SessionDep, house: HouseDep, body: Approve | None = None
-) -> dict[str, Any]:
-    return await service.approve(
-        session, house, actor, key, number, accept_warnings=bool(body and body.accept_warnings)
+    key: Text,
+    number: Number,
+    actor: Approver,
+    session: SessionDep,
+    house: HouseDep,
+    request: Request,
+    response: Response,
+    seen: Basis,
+    body: Approve | None = None,
+    idempotency_key: Key = None,
+) -> Any:
+    async def do() -> dict[str, Any]:
+        return await service.approve(
+            session, house, actor, key, number, accept_warnings=bool(body and body.accept_warnings), seen=seen
+        )
+
+    approved = await once(
+        session,
+        key=idempotency_key,
+        account_id=actor.account_id,
+        operation=f"approve:{key}:{number}",
+        body=(body or Approve()).model_dump(),
+        now=house.clock.now(),
+        do=do,
     )
+    return etags.answered(request, response, approved)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.directory.audiences import route_parameters, routes_sql, why_unreachable_sql
+from app.incidents.versions import BULLETIN_VERSION
 from app.kernel.db import row, rows, run
 
 NOTHING_CAME = (
@@ -85,14 +86,19 @@ async def messages(session: AsyncSession, bulletin_id: int) -> Sequence[RowMappi
 async def by_number(session: AsyncSession, incident_id: int, number: int, *, lock: bool = False) -> RowMapping | None:
     return await row(
         session,
-        f"""SELECT * FROM bulletin WHERE incident_id = :incident AND number = :number
-            {"FOR NO KEY UPDATE" if lock else ""}""",
+        f"""SELECT b.*, {BULLETIN_VERSION} AS version FROM bulletin b JOIN incident i ON i.id = b.incident_id
+            WHERE b.incident_id = :incident AND b.number = :number {"FOR NO KEY UPDATE OF b" if lock else ""}""",
         {"incident": incident_id, "number": number},
     )
 
 
 async def of_incident(session: AsyncSession, incident_id: int) -> Sequence[RowMapping]:
-    return await rows(session, "SELECT * FROM bulletin WHERE incident_id = :id ORDER BY number", {"id": incident_id})
+    return await rows(
+        session,
+        f"""SELECT b.*, {BULLETIN_VERSION} AS version FROM bulletin b JOIN incident i ON i.id = b.incident_id
+            WHERE b.incident_id = :id ORDER BY b.number""",
+        {"id": incident_id},
+    )
 
 
 async def anybody_told(session: AsyncSession, incident_id: int) -> bool:

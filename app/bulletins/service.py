@@ -16,7 +16,7 @@ from app.channels import sms_text
 from app.channels.port import HEALTH_SECONDS
 from app.directory import service as directory
 from app.incidents import service as incidents
-from app.incidents import timeline
+from app.incidents import timeline, versions
 from app.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from app.kernel.house import House
 from app.playbooks import facts as fact_rules
@@ -24,6 +24,7 @@ from app.playbooks import rules
 from app.playbooks import service as playbooks
 from app.playbooks.schema import STAGES, Playbook, QuietHours, Script, Severity, Stage
 from app.playbooks.template import render as substitute
+from app.web.etags import Seen
 from app.web.inputs import iso
 
 
@@ -106,7 +107,7 @@ async def draft(
         data={"bulletin": bulletin["number"], "stage": stage}
         | ({"corrects": corrects} if corrects is not None else {}),
     )  # fmt: skip
-    return await show(session, house, incident, bulletin)
+    return await show(session, house, incident, await get(session, incident["id"], bulletin["number"]))
 
 
 def _audiences(playbook: Playbook, wanted: Sequence[str] | None, errors: list[FieldError]) -> list[str]:
@@ -276,6 +277,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         "approved_at": iso(bulletin["approved_at"]),
         "sent_at": iso(bulletin["sent_at"]),
         "cancelled_at": iso(bulletin["cancelled_at"]),
+        "version": bulletin["version"],
     }
 
 
@@ -314,14 +316,26 @@ def approval_count(playbook: Playbook, severity: Severity, given_roles: Sequence
 
 
 async def approve(
-    session: AsyncSession, house: House, actor: Actor, key: str, number: int, *, accept_warnings: bool
+    session: AsyncSession,
+    house: House,
+    actor: Actor,
+    key: str,
+    number: int,
+    *,
+    accept_warnings: bool,
+    seen: Seen | None = None,
 ) -> dict[str, Any]:
-    """Adds an approval.
+    """Adds an approval. `seen`: the state that was looked at; Changed when it is not the present one any more.
 
     Raises Conflict over errors, unaccepted warnings or a wrong state; Forbidden for whose it is not.
     """
     incident = await incidents.get(session, key, lock=True)
     bulletin = await get(session, incident["id"], number, lock=True)
+    mine = [a for a in await repository.approvals(session, bulletin["id"]) if a["account_id"] == actor.account_id]
+    about = versions.bulletin_subject(number, seen)
+    kinds = ("bulletin_approved",)
+    if await versions.hold(session, key, seen, about, actor=actor, doing=kinds, done=bool(mine)):
+        return await show(session, house, incident, bulletin)
     if bulletin["state"] == "approved":
         return await show(session, house, incident, bulletin)
     if bulletin["state"] != "draft":

@@ -14,11 +14,12 @@ from app.bulletins import whom
 from app.deliveries import planning
 from app.deliveries.repository import BOARD_CHANNEL
 from app.incidents import service as incidents
-from app.incidents import timeline
+from app.incidents import timeline, versions
 from app.kernel.db import notify, recount
 from app.kernel.errors import Conflict
 from app.kernel.house import House
 from app.playbooks import service as playbooks
+from app.web.etags import Seen
 
 DISPATCH_JOB = "deliveries.dispatch"
 
@@ -27,16 +28,26 @@ QUIET_BEYOND = timedelta(days=3)
 
 
 async def send(
-    session: AsyncSession, house: House, actor: Actor, key: str, number: int, *, confirm: bool = False
+    session: AsyncSession,
+    house: House,
+    actor: Actor,
+    key: str,
+    number: int,
+    *,
+    confirm: bool = False,
+    seen: Seen | None = None,
 ) -> dict[str, Any]:
     """Sends an approved bulletin to everybody in its audiences, or to whom `for_those_told` says. A second send
-    changes nothing.
+    changes nothing. `seen`: the state that was looked at; Changed when it is not the present one any more.
 
     Raises Conflict before approval, after a newer bulletin, for a closed incident, and for more people than may be
     told without `confirm`.
     """
     incident = await incidents.get(session, key, lock=True)
     bulletin = await bulletins.get(session, incident["id"], number, lock=True)
+    about = versions.bulletin_subject(number, seen)
+    mine = bulletin["state"] == "sent" and bulletin["sent_by"] == actor.account_id
+    await versions.hold(session, key, seen, about, actor=actor, doing=("bulletin_sent",), done=mine)
     if bulletin["state"] == "sent" or (bulletin["state"] == "cancelled" and bulletin["sent_at"] is not None):
         return await bulletins.show(session, house, incident, bulletin)
     _refuse(incident, bulletin)
@@ -96,10 +107,15 @@ def _refuse(incident: RowMapping, bulletin: RowMapping) -> None:
         raise Conflict(f"Bulletin {number} is not approved yet; approve it first.")
 
 
-async def cancel(session: AsyncSession, house: House, actor: Actor, key: str, number: int) -> dict[str, Any]:
+async def cancel(
+    session: AsyncSession, house: House, actor: Actor, key: str, number: int, *, seen: Seen | None = None
+) -> dict[str, Any]:
     """Stops what has not been handed over. What people already have stays with them, and their answers count."""
     incident = await incidents.get(session, key, lock=True)
     bulletin = await bulletins.get(session, incident["id"], number, lock=True)
+    about = versions.bulletin_subject(number, seen)
+    done = bulletin["state"] == "cancelled"
+    await versions.hold(session, key, seen, about, actor=actor, doing=("bulletin_cancelled",), done=done)
     now = house.clock.now()
     if await bulletins.mark_cancelled(session, bulletin["id"], now=now):
         stopped = await planning.stop(session, bulletin["id"], reason="cancelled", now=now)

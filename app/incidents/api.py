@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import Field, field_validator
 
 from app.access.api import HouseDep, Reader, SessionDep, allow
@@ -12,6 +12,7 @@ from app.access.matrix import Action, Actor
 from app.incidents import service, timeline
 from app.kernel.errors import FieldError, Invalid
 from app.playbooks import service as playbooks
+from app.web import etags
 from app.web.idempotency import once
 from app.web.inputs import Flag, Input, Text, clean_json, decode_cursor, encode_cursor
 from app.web.problems import WITH_BODY, problem_responses
@@ -21,6 +22,19 @@ router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
 Declarer = Annotated[Actor, Depends(allow(Action.DECLARE))]
 Changer = Annotated[Actor, Depends(allow(Action.CHANGE_INCIDENT))]
 Key = Annotated[str | None, Header(alias="Idempotency-Key")]
+
+
+Match = Annotated[str | None, Header(alias="If-Match", description="The ETag that the change is made from")]
+
+
+def if_match(request: Request, _listed: Match = None) -> etags.Seen | None:
+    """What the caller has seen. Raises BadRequest for what is no entity tag."""
+    return etags.seen_by(request)
+
+
+Basis = Annotated[etags.Seen | None, Depends(if_match)]
+NoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="304 while the answer has this ETag")]
+TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": etags.ETAG_HEADER}}
 
 
 class Facts(Input):
@@ -50,10 +64,22 @@ class Change(Input):
     accept_open_help: Flag = False
 
 
-@router.post("", status_code=201, summary="Declare an incident", responses=problem_responses(*WITH_BODY))
+@router.post(
+    "",
+    status_code=201,
+    summary="Declare an incident",
+    response_model=dict[str, Any],
+    responses=problem_responses(*WITH_BODY) | {201: {"headers": etags.ETAG_HEADER}},
+)
 async def declare(
-    body: Declaration, actor: Declarer, session: SessionDep, house: HouseDep, idempotency_key: Key = None
-) -> dict[str, Any]:
+    body: Declaration,
+    actor: Declarer,
+    session: SessionDep,
+    house: HouseDep,
+    request: Request,
+    response: Response,
+    idempotency_key: Key = None,
+) -> Any:
     await playbooks.sync(house)
 
     async def do() -> dict[str, Any]:
@@ -62,10 +88,11 @@ async def declare(
             drill=body.drill, commander=body.commander,
         )  # fmt: skip
 
-    return await once(
+    made = await once(
         session, key=idempotency_key, account_id=actor.account_id, operation="declare",
         body=body.model_dump(mode="json"), now=house.clock.now(), do=do,
     )  # fmt: skip
+    return etags.answered(request, response, made)
 
 
 @router.get("", summary="Incidents, newest first", responses=problem_responses())
@@ -93,19 +120,61 @@ def int_cursor(cursor: str | None) -> int | None:
     return int(decoded)
 
 
-@router.get("/{key}", summary="One incident", responses=problem_responses(404))
-async def incident(key: Text, actor: Reader, session: SessionDep, house: HouseDep) -> dict[str, Any]:
-    return await service.show(session, house, await service.get(session, key))
+@router.get(
+    "/{key}",
+    summary="One incident",
+    response_model=dict[str, Any],
+    responses=problem_responses(404) | TAGGED | etags.NOT_MODIFIED,
+)
+async def incident(
+    key: Text,
+    actor: Reader,
+    session: SessionDep,
+    house: HouseDep,
+    request: Request,
+    response: Response,
+    _known: NoneMatch = None,
+) -> Any:
+    shown = await service.show(session, house, await service.get(session, key))
+    return etags.answered(request, response, shown)
 
 
 @router.patch(
-    "/{key}", summary="Change status, severity or commander", responses=problem_responses(*WITH_BODY, 404, 409)
+    "/{key}",
+    summary="Change status, severity or commander",
+    response_model=dict[str, Any],
+    responses=problem_responses(*WITH_BODY, 404, 409, 412) | TAGGED,
 )
-async def change(key: Text, body: Change, actor: Changer, session: SessionDep, house: HouseDep) -> dict[str, Any]:
-    return await service.change(
-        session, house, actor, key, status=body.status, severity=body.severity, commander=body.commander,
-        reason=body.reason, accept_open_help=body.accept_open_help,
+async def change(
+    key: Text,
+    body: Change,
+    actor: Changer,
+    session: SessionDep,
+    house: HouseDep,
+    request: Request,
+    response: Response,
+    seen: Basis,
+    idempotency_key: Key = None,
+) -> Any:
+    async def do() -> dict[str, Any]:
+        return await service.change(
+            session,
+            house,
+            actor,
+            key,
+            status=body.status,
+            severity=body.severity,
+            commander=body.commander,
+            reason=body.reason,
+            accept_open_help=body.accept_open_help,
+            seen=seen,
+        )
+
+    changed = await once(
+        session, key=idempotency_key, account_id=actor.account_id, operation=f"change:{key}",
+        body=body.model_dump(mode="json"), now=house.clock.now(), do=do,
     )  # fmt: skip
+    return etags.answered(request, response, changed)
 
 
 @router.get("/{key}/timeline", summary="What happened, in order", responses=problem_responses(404))

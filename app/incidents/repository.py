@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,13 +13,31 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.kernel.db import row, rows, run
 
-_SELECT = """
+INCIDENT_KINDS = ("declared", "status_changed", "severity_changed", "commander_changed", "bulletin_sent")
+"""Entries that change what an incident's answer shows and people decide: a sent bulletin brings its facts."""
+BULLETIN_KINDS = ("bulletin_drafted", "bulletin_approved", "bulletin_sent", "bulletin_cancelled")
+
+
+def _quoted(kinds: Collection[str]) -> str:
+    return ", ".join(f"'{kind}'" for kind in kinds)
+
+
+# The sum keeps the planner from walking back through a large send's answers to find the largest number.
+VERSION = f"""(SELECT max(e.seq + 0) FROM audit_entry e
+  WHERE e.stream = i.key AND e.kind IN ({_quoted(INCIDENT_KINDS)}))"""
+BULLETIN_VERSION = f"""(SELECT max(e.seq + 0) FROM audit_entry e WHERE e.stream = i.key
+  AND (e.kind = 'severity_changed' OR (e.kind IN ({_quoted(BULLETIN_KINDS)})
+       AND CAST(e.data ->> 'bulletin' AS int) = b.number)))"""
+"""Of the incident `i` and of its bulletin `b`. Read in the same statement as what they are the version of."""
+
+_SELECT = f"""
   SELECT i.*, r.slug AS playbook, r.revision AS playbook_revision, r.title AS playbook_title,
          a.name AS declared_by_name,
          cp.employee_id AS commander_person_id, coalesce(cp.name, ca.name) AS commander_name,
          ra.account_id AS commander_account_id, ra.assumed_at AS commander_since,
          (SELECT count(*) FROM help_request h WHERE h.incident_id = i.id AND h.closed_at IS NULL) AS open_help,
-         last.stage AS last_stage, last.state AS last_state, last.sent_at AS last_sent_at, last.facts AS last_facts
+         last.stage AS last_stage, last.state AS last_state, last.sent_at AS last_sent_at, last.facts AS last_facts,
+         {VERSION} AS version, (SELECT h.seq FROM audit_head h WHERE h.stream = i.key) AS position
   FROM incident i
   JOIN playbook_revision r ON r.id = i.revision_id
   JOIN account a ON a.id = i.declared_by
@@ -90,6 +109,60 @@ async def change(
            WHERE id = :id""",
         {"status": status, "severity": severity, "now": now, "resolved": resolved_at, "id": incident_id},
     )
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of the timeline as it is told to whoever looked before. `actor` is the record's name for them."""
+
+    kind: str
+    data: dict[str, Any]
+    at: datetime
+    actor: str
+    by: str
+    person: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is looked at: entries of the `kinds`, and those of `own` that are about this bulletin."""
+
+    kinds: Collection[str]
+    own: Collection[str] = ()
+    bulletin: int | None = None
+
+    def parameters(self, key: str) -> dict[str, Any]:
+        return {"key": key, "kinds": list(self.kinds), "own": list(self.own), "bulletin": self.bulletin}
+
+
+_ABOUT = """e.stream = :key AND (e.kind = ANY(CAST(:kinds AS text[])) OR (e.kind = ANY(CAST(:own AS text[]))
+  AND CAST(e.data ->> 'bulletin' AS int) = :bulletin))"""
+
+
+async def version(session: AsyncSession, key: str, subject: Subject) -> int:
+    """The number of the last entry about it."""
+    found = await row(
+        session, f"SELECT max(e.seq + 0) AS version FROM audit_entry e WHERE {_ABOUT}", subject.parameters(key)
+    )
+    return int(found["version"] or 0) if found else 0
+
+
+async def changes(session: AsyncSession, key: str, subject: Subject, *, after: int) -> list[Change]:
+    """The entries about it after this number, in order, with names."""
+    found = await rows(
+        session,
+        f"""SELECT e.kind, e.data, e.at, e.actor, p.name AS person, n.text AS reason,
+                   coalesce(a.name, who.name, CASE e.actor WHEN 'system' THEN 'Muster' ELSE e.actor END) AS by
+            FROM audit_entry e JOIN incident i ON i.key = e.stream
+            LEFT JOIN account a ON e.actor = 'account:' || a.id
+            LEFT JOIN person who ON e.actor = 'person:' || who.id
+            LEFT JOIN person p ON p.id = CAST(e.data ->> 'person' AS bigint)
+            LEFT JOIN incident_note n ON n.id = CAST(e.data ->> 'note' AS bigint) AND n.incident_id = i.id
+            WHERE {_ABOUT} AND e.seq > :after ORDER BY e.seq""",
+        subject.parameters(key) | {"after": after},
+    )
+    return [Change(**entry) for entry in found]
 
 
 async def set_facts(session: AsyncSession, incident_id: int, facts: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.matrix import Actor
 from app.directory import service as directory
-from app.incidents import repository, timeline
+from app.incidents import repository, timeline, versions
 from app.incidents.lifecycle import CLOSED, OPEN_STATUSES, may_move
 from app.incidents.models import SEVERITIES
 from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
@@ -21,9 +21,12 @@ from app.playbooks import facts as fact_rules
 from app.playbooks import service as playbooks
 from app.playbooks.schema import Playbook
 from app.playbooks.template import is_control
+from app.web.etags import Seen
 from app.web.inputs import iso
 
 MAX_TITLE = 120
+CHANGES = ("status_changed", "severity_changed", "commander_changed")
+"""The entries that a change makes."""
 
 
 async def show(session: AsyncSession, house: House, incident: RowMapping) -> dict[str, Any]:
@@ -79,6 +82,7 @@ def _show(incident: RowMapping, due_at: datetime | None, now: datetime) -> dict[
         "next_due_at": iso(due_at),
         "overdue": due_at is not None and due_at < now,
         "open_help_requests": incident["open_help"],
+        "version": incident["version"],
     }
 
 
@@ -181,8 +185,12 @@ async def change(
     commander: str | None,
     reason: str,
     accept_open_help: bool,
+    seen: Seen | None = None,
 ) -> dict[str, Any]:
-    """Changes status, severity or commander, with a reason that goes on the timeline."""
+    """Changes status, severity or commander, with a reason that goes on the timeline.
+
+    `seen`: the state that the change was decided from. Raises Changed when that is not the present one any more.
+    """
     incident = await get(session, key, lock=True)
     errors: list[FieldError] = []
     if not reason.strip():
@@ -199,6 +207,11 @@ async def change(
         person_id, _ = await _commander(session, actor, commander, errors)
     if errors:
         raise Invalid("The incident cannot be changed.", errors)
+    now_is = incident if seen is None else await get(session, key)
+    wanted = {"status": status, "severity": severity, "commander_person_id": commander}
+    done = bool(seen and seen.page) and all(value in (None, now_is[name]) for name, value in wanted.items())
+    if await versions.hold(session, key, seen, versions.INCIDENT, actor=actor, doing=CHANGES, done=done):
+        return await show(session, house, now_is)
     if incident["status"] == CLOSED:
         raise Conflict(f"{key} is closed, and closed is final. Declare a new incident if it happens again.")
     after = status or incident["status"]

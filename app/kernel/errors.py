@@ -74,6 +74,14 @@ class Conflict(MusterError):
     title = "Not possible in the present state"
 
 
+class Changed(MusterError):
+    """What the request was made from is no longer the present state. `changed` lists what came since."""
+
+    status = 412
+    kind = "changed"
+    title = "Changed since you looked"
+
+
 class TooLarge(MusterError):
     status = 413
     kind = "too-large"
@@ -105,6 +113,6 @@ class Unavailable(MusterError):
 
 
 ALL_ERRORS: tuple[type[MusterError], ...] = (
-    BadRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, Conflict, TooLarge, UnsupportedMedia, Invalid,
-    NotYet, Unavailable,
+    BadRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, Conflict, Changed, TooLarge, UnsupportedMedia,
+    Invalid, NotYet, Unavailable,
 )  # fmt: skip
