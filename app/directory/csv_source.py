@@ -5,50 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NoReturn
 
-from app.kernel.errors import FieldError, Invalid
-
-REQUIRED = ("id", "name", "department")
-COLUMNS = (
-    *REQUIRED, "title", "site", "manager_id", "mobile", "email", "phone", "language", "time_zone", "shift", "active",
-)  # fmt: skip
-"""Every column that is read, in the order in which problems of one row are told."""
+from app.directory.table import COLUMNS, REQUIRED, Table, column_name, listed, make_table, refuse
 
 MAX_LINE = 100_000
-MAX_COLUMNS = 200
 MAX_QUOTED_LINES = 50
 """A row goes over more lines than this only when somebody forgot a closing quote."""
 
 _ENDS = re.compile(r"\r\n|\r|\n")
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
-_REMOVED = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_SEPARATOR = re.compile(r'"?sep=(?P<sign>[,;|\t])"?[\s,;]*', re.IGNORECASE)
+"""The first line with which a spreadsheet tells another what separates the cells."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One record. `cells` holds the known columns of the file, trimmed; `width` how many cells it had at least.
-
-    `width` does not count blank cells at the end, which spreadsheets like to add.
-    """
-
-    line: int
-    cells: dict[str, str]
-    width: int
-
-
-@dataclass(frozen=True)
-class Table:
-    """A file whose header is right. `ignored` are its other columns; `width` is the header's number of cells."""
-
-    columns: tuple[str, ...]
-    ignored: tuple[str, ...]
-    width: int
-    rows: Iterator[Row]
 
 
 def read_table(stream: Iterable[bytes]) -> Table:
@@ -60,91 +31,29 @@ def read_table(stream: Iterable[bytes]) -> Table:
     """
     lines = _Lines(stream)
     header = lines.first()
+    named = _SEPARATOR.fullmatch(header) if header is not None else None
+    if named:
+        header = lines.first()
     if header is None:
-        refuse("it is empty; it begins with a header row that has at least the columns " + _listed(REQUIRED))
-    delimiter = _delimiter(header)
-    records = _records(lines, header, delimiter)
+        refuse("it is empty; it begins with a header row that has at least the columns " + listed(REQUIRED))
+    line = lines.number
+    records = _records(lines, header, _delimiter(header, named["sign"] if named else ""))
     _, names = next(records)
-    if len(names) > MAX_COLUMNS:
-        refuse(f"its header has {len(names):,} columns; at most {MAX_COLUMNS} are read")
-    places, ignored = _columns(names, header)
-    return Table(
-        columns=tuple(places),
-        ignored=ignored,
-        width=len(names),
-        rows=_rows(records, places),
-    )
+    hint = "; its cells are separated by tabs, and should be by , or ;" if "\t" in header else ""
+    return make_table(names, records, line=line, hint=hint)
 
 
-def refuse(*problems: str) -> NoReturn:
-    """Refuses the file as a whole, with each problem as one error of `file`."""
-    raise Invalid("The file cannot be imported.", [FieldError("file", problem) for problem in problems])
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = (f'"{name}"' for name in names)
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _delimiter(header: str) -> str:
-    """Whichever makes more known columns of the header; a comma when both do equally well."""
+def _delimiter(header: str, named: str) -> str:
+    """Whichever makes the most known columns of the header: the one that the file names, else a comma, else `;`."""
 
     def known(delimiter: str) -> int:
         names = next(csv.reader([header], delimiter=delimiter), [])
-        return len({_column_name(name) for name in names} & set(COLUMNS))
+        return len({column_name(name) for name in names} & set(COLUMNS))
 
-    return ";" if known(";") > known(",") else ","
-
-
-def _column_name(cell: str) -> str:
-    return clean(cell).lower()
+    return max(dict.fromkeys([named or ",", ",", ";"]), key=known)
 
 
-def _columns(names: list[str], header: str) -> tuple[dict[str, int], tuple[str, ...]]:
-    places: dict[str, int] = {}
-    ignored: dict[str, None] = {}
-    problems: list[str] = []
-    for place, cell in enumerate(names):
-        name = _column_name(cell)
-        if name not in COLUMNS:
-            if name:
-                ignored[clean(cell)[:100]] = None
-        elif name in places:
-            problems.append(f'the column "{name}" is there twice; keep one')
-        else:
-            places[name] = place
-    missing = [name for name in REQUIRED if name not in places]
-    if missing:
-        kind = "columns" if len(missing) > 1 else "column"
-        hint = "; its cells are separated by tabs, and should be by , or ;" if "\t" in header else ""
-        problems.insert(
-            0,
-            f"its header lacks the {kind} {_listed(missing)}; the first row names the columns, "
-            f"and {_listed(REQUIRED)} are required{hint}",
-        )
-    if problems:
-        refuse(*dict.fromkeys(problems))
-    return places, tuple(ignored)
-
-
-def _rows(records: Iterator[tuple[int, list[str]]], places: dict[str, int]) -> Iterator[Row]:
-    for line, record in records:
-        width = len(record)
-        while width and not record[width - 1].strip():
-            width -= 1
-        if width:  # else blank, or nothing but separators
-            cells = {name: clean(record[place]) if place < width else "" for name, place in places.items()}
-            yield Row(line, cells, width)
-
-
-def clean(cell: str) -> str:
-    """Trimmed; line breaks and control characters inside become one space, invisible direction marks go."""
-    if not cell.isprintable():
-        cell = _REMOVED.sub("", _CONTROL.sub(" ", cell))
-    return cell.strip()
-
-
-def _records(lines: _Lines, header: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _records(lines: _Lines, header: str, delimiter: str) -> Iterator[tuple[int, Sequence[str]]]:
     """Every record with the physical line that it begins on; refuses a file in which a quote stays open.
 
     An open quote swallows the rows after it until another quote, which then stands in the wrong place: so a wrong

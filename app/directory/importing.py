@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from app.directory.csv_source import COLUMNS, Row, read_table
+from app.directory.cells import spoiled
+from app.directory.contact_cells import Contacts, quoted, read_contacts, read_emails, read_numbers
+from app.directory.csv_source import read_table
 from app.directory.folding import fold
-from app.directory.numbers import ContactProblem, Number, known_country, read_email, read_number
+from app.directory.numbers import ContactProblem, known_country
+from app.directory.table import COLUMNS, REQUIRED, Row
 from app.kernel.errors import FieldError, Invalid
 
 Source = bytes | Path | Iterable[bytes]
@@ -117,7 +120,7 @@ class Reading:
         table = read_table(_pieces(self.source))
         known = ", ".join(COLUMNS)
         self.warnings += [
-            Issue(1, "", name, f'the column "{name}" is not known and was ignored; known are {known}')
+            Issue(table.line, "", name, f'the column "{name}" is not known and was ignored; known are {known}')
             for name in table.ignored
         ]
         rows_read = 0
@@ -129,38 +132,49 @@ class Reading:
             yield Batch(_copy_text(staged), rows_read)
 
     def _stage(self, row: Row, width: int) -> list[str | None] | None:
+        spoilt = {column: why for column, text in row.cells.items() if text and (why := spoiled(text, column))}
+        faults = self._faults(row, width, spoilt)
         cells = row.cells
-        faults = self._faults(row, width)
         employee_id = cells["id"]
-        if employee_id:
+        if employee_id and "id" not in spoilt:
             self._line_of.setdefault(employee_id, row.line)
         if faults:
             shown = _shown(employee_id, MAX_ID)
             self.rejected += [Issue(row.line, shown, column, reason) for column, reason in faults]
-            self._protect(cells)
+            self._protect(cells if "id" not in spoilt else {**cells, "id": ""})
             return None
-        manager = cells.get("manager_id") or None
-        if manager == employee_id:
-            self._warn(row, "manager_id", "names the person as their own manager; the manager was left out")
-            manager = None
+        for column, why in spoilt.items():
+            self._drop(row, column, f"{quoted(cells[column])} {why}")
+            cells[column] = ""
         active = cells.get("active", "").lower()
         values: list[str | None] = [
             str(row.line), employee_id, cells["name"], cells["department"], fold(cells["department"]),
-            manager, None if not active else "t" if active in TRUE else "f",
+            self._manager(row), None if not active else "t" if active in TRUE else "f",
         ]  # fmt: skip
         values += [self._text(row, column) for column in TEXTS]
-        for column in NUMBERS:
-            number = self._number(row, column)
-            values += [number.e164, number.country, "t" if number.can_text else "f"] if number else [None, None, None]
-        values.append(self._email(row))
-        return values
+        return values + _contact_values(self._contacts(row))
 
-    def _faults(self, row: Row, width: int) -> list[tuple[str, str]]:
+    def _manager(self, row: Row) -> str | None:
+        manager = row.cells.get("manager_id") or None
+        if manager == row.cells["id"]:
+            self._warn(row, "manager_id", "names the person as their own manager; the manager was left out")
+            return None
+        return manager
+
+    def _contacts(self, row: Row) -> Contacts:
+        return read_contacts(
+            row.cells, self.country, warn=lambda column, reason: self._warn(row, column, reason),
+            drop=lambda column, reason: self._drop(row, column, reason),
+        )  # fmt: skip
+
+    def _faults(self, row: Row, width: int, spoilt: Mapping[str, str]) -> list[tuple[str, str]]:
         cells = row.cells
         faults: list[tuple[str, str]] = []
         employee_id = cells["id"]
         if not employee_id:
             faults.append(("id", "the id is blank; every person needs one"))
+        elif "id" in spoilt:
+            faults.append(("id", f"{quoted(employee_id)} {spoilt['id']}"))
         elif employee_id in self._line_of:
             faults.append(("id", f"the id {_shown(employee_id)} is already on line {self._line_of[employee_id]}"))
         elif len(employee_id) > MAX_ID:
@@ -172,14 +186,15 @@ class Reading:
                 "put quotation marks around a cell that holds the separator",
             ))  # fmt: skip
             return faults
-        for column in ("name", "department"):
+        faults += [(column, f"{quoted(cells[column])} {spoilt[column]}") for column in REQUIRED[1:] if column in spoilt]
+        for column in REQUIRED[1:]:
             if not fold(cells[column]):
                 faults.append((column, f"the {column} is blank; every person needs one"))
             elif len(cells[column]) > MAX_TEXT or (column == "department" and len(fold(cells[column])) > MAX_KEY):
                 faults.append((column, f"the {column} is longer than {MAX_TEXT} characters"))
         active = cells.get("active", "")
         if active and active.lower() not in TRUE | FALSE:
-            faults.append(("active", f'"{_shown(active)}" is not readable; write true, false, yes, no, 1 or 0'))
+            faults.append(("active", f"{quoted(active)} is not readable; write true, false, yes, no, 1 or 0"))
         return faults
 
     def _protect(self, cells: dict[str, str]) -> None:
@@ -191,9 +206,10 @@ class Reading:
             self.nameless.names.append(cells["name"])
         for column in NUMBERS:
             with suppress(ContactProblem):
-                self.nameless.addresses.append(read_number(cells.get(column, ""), self.country).e164)
+                found = read_numbers(cells.get(column, ""), self.country)
+                self.nameless.addresses += [number.e164 for number in found.usable]
         with suppress(ContactProblem):
-            self.nameless.addresses.append(read_email(cells.get("email", "")))
+            self.nameless.addresses += read_emails(cells.get("email", "")).usable
 
     def _warn(self, row: Row, column: str, reason: str) -> None:
         self.warnings.append(Issue(row.line, row.cells["id"], column, reason))
@@ -205,32 +221,15 @@ class Reading:
             return None
         return value or None
 
-    def _number(self, row: Row, column: str) -> Number | None:
-        value = row.cells.get(column)
-        if not value:
-            return None
-        try:
-            number = read_number(value, self.country)
-        except ContactProblem as problem:
-            self._drop(row, column, value, problem)
-            return None
-        if not number.valid:
-            plan = f"the numbering plan of {number.country}"
-            self._warn(row, column, f'"{_shown(value)}" is outside {plan}; it is used all the same')
-        return number
+    def _drop(self, row: Row, column: str, reason: str) -> None:
+        self.dropped.append(Issue(row.line, row.cells["id"], column, reason))
 
-    def _email(self, row: Row) -> str | None:
-        value = row.cells.get("email")
-        if not value:
-            return None
-        try:
-            return read_email(value)
-        except ContactProblem as problem:
-            self._drop(row, "email", value, problem)
-            return None
 
-    def _drop(self, row: Row, column: str, value: str, problem: ContactProblem) -> None:
-        self.dropped.append(Issue(row.line, row.cells["id"], column, f'"{_shown(value)}" {problem.reason}'))
+def _contact_values(contacts: Contacts) -> list[str | None]:
+    values: list[str | None] = []
+    for number in (contacts.mobile, contacts.phone):
+        values += [number.e164, number.country, "t" if number.can_text else "f"] if number else [None, None, None]
+    return [*values, contacts.email]
 
 
 def read_country(country: str | None) -> str | None:

@@ -208,12 +208,19 @@ async def unknown_managers(session: AsyncSession) -> list[tuple[int, str, str, b
     return [(entry["line"], entry["employee_id"], entry["manager"], entry["kept"]) for entry in found]
 
 
-async def known_contact_kinds(session: AsyncSession, employee_ids: Sequence[str]) -> set[tuple[str, str]]:
-    """Which of these people have a contact point of which kind: (employee id, kind)."""
+async def known_cells(session: AsyncSession, employee_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """What is known of these people, whatever it is: (employee id, the column of the file)."""
     found = await rows(
         session,
-        """SELECT p.employee_id, c.kind FROM person p JOIN contact_point c ON c.person_id = p.id
-           WHERE p.employee_id = ANY(CAST(:ids AS text[]))""",
+        f"""SELECT p.employee_id, k.name FROM person p
+            CROSS JOIN LATERAL (
+              VALUES {", ".join(f"('{name}', p.{name} IS NOT NULL)" for name in TEXTS)},
+                     ('manager_id', p.manager_id IS NOT NULL)
+            ) AS k (name, there)
+            WHERE p.employee_id = ANY(CAST(:ids AS text[])) AND k.there
+            UNION ALL
+            SELECT p.employee_id, c.kind FROM person p JOIN contact_point c ON c.person_id = p.id
+            WHERE p.employee_id = ANY(CAST(:ids AS text[]))""",
         {"ids": list(employee_ids)},
     )
-    return {(entry["employee_id"], entry["kind"]) for entry in found}
+    return {(entry["employee_id"], entry["name"]) for entry in found}

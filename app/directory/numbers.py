@@ -10,7 +10,9 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
 
+from app.directory.labels import says_fax, without_labels
 from app.directory.numbering_plan import classify
+from app.directory.spellings import as_dialled_now, as_mobile
 
 MAX_ADDRESS = 254
 """RFC 5321: the longest mail address that fits a path."""
@@ -26,7 +28,6 @@ VoIP takes texts, so both stay textable; the carrier's own refusal (30006, 21614
 
 # Direction marks and zero-width signs that phones and web pages copy along with a number.
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
-_LABEL = re.compile(r"^(?:tel|telephone|phone|mobile|mob|cell|m|t|p)(?:\s*[.:]\s*|\s+)(?=[+(\d])", re.IGNORECASE)
 _EXTENSION = re.compile(r"(?:(?:\bext|\bextn|\bextension|\bposte|\banexo|\bx|\dx)[\s.:=]*|[#,;]\s*)\d", re.IGNORECASE)
 _EXPONENT = re.compile(r"^[+-]?\d+(?:[.,]\d+)?e\+?\d+$", re.IGNORECASE)
 _SHAPE = re.compile(r"^[(\[]?\+?[\s(\[]*\d[\d\s().\[\]/~\u2010-\u2015\u2212-]*$")
@@ -73,19 +74,29 @@ def read_number(text: str, country: str | None) -> Number:
 
     Raises NumberProblem when nothing can be dialled: no number, too short or long, an extension, two numbers.
     """
-    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip()
+    plain = plain_number(text)
     if not plain:
         raise NumberProblem("is blank")
     if len(plain) > _MAX_NUMBER_TEXT:
         raise NumberProblem("is too long for a phone number")
-    plain = _LABEL.sub("", plain)
     if _EXPONENT.match(plain):
         raise NumberProblem("was rounded by a spreadsheet; store the column as text and export it again")
     if not _SHAPE.match(plain):
-        if any(sign.isdigit() for sign in plain) and _EXTENSION.search(plain):
+        if says_fax(plain):
+            raise NumberProblem("is a fax number; give one that a person answers")
+        if any(sign.isdigit() for sign in plain) and has_extension(plain):
             raise NumberProblem("has an extension, which cannot be dialled for a message; give the direct number")
         raise NumberProblem("is not a phone number")
     return _choose(plain, country)
+
+
+def plain_number(text: str) -> str:
+    """The text in plain signs and without labels (`Mobile:`, `(work)`)."""
+    return without_labels(" ".join(_INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).split()))
+
+
+def has_extension(text: str) -> bool:
+    return bool(_EXTENSION.search(text))
 
 
 def _choose(plain: str, country: str | None) -> Number:
@@ -97,7 +108,7 @@ def _choose(plain: str, country: str | None) -> Number:
     problem = NumberProblem("is not a phone number")
     for spelling in spellings:
         try:
-            number = phonenumbers.parse(spelling, country)
+            number = as_dialled_now(phonenumbers.parse(spelling, country))
         except NumberParseException as error:
             problem = NumberProblem(_why_unreadable(error, plain, country))
             continue
@@ -125,6 +136,15 @@ def _number(number: PhoneNumber, region: str | None, kind: int, country: str | N
         can_text=kind not in _CANNOT_TEXT,
         valid=kind != PhoneNumberType.UNKNOWN,
     )
+
+
+def to_be_texted(number: Number) -> Number:
+    """The same number as a mobile, where its country writes those in another way than its fixed lines."""
+    if number.can_text:
+        return number
+    parsed = phonenumbers.parse(number.e164, None)
+    mobile = as_mobile(parsed)
+    return number if mobile is parsed else _number(mobile, *classify(mobile), None)
 
 
 def _why_unreadable(error: NumberParseException, plain: str, country: str | None) -> str:

@@ -76,36 +76,49 @@ async def person(session: AsyncSession, employee_id: str) -> RowMapping | None:
     )
 
 
-async def people_at(session: AsyncSession, address: str) -> list[RowMapping]:
+async def people_at(session: AsyncSession, spellings: Sequence[str]) -> list[RowMapping]:
+    """Active people with one of these numbers: those who have the first, else those who have another, as long as all
+    of them have the same. By several numbers it could be anybody's."""
     return list(
         await rows(
             session,
-            """SELECT p.id AS person_id, p.employee_id AS id, p.name, d.name AS department, min(c.kind) AS kind
-               FROM contact_point c JOIN person p ON p.id = c.person_id JOIN department d ON d.id = p.department_id
-               WHERE c.address = :address AND c.kind IN ('mobile', 'phone') AND p.active
-               GROUP BY p.id, d.id ORDER BY p.id""",
-            {"address": address},
+            """WITH held AS (
+                 SELECT c.person_id, c.address, min(c.kind) AS kind
+                 FROM contact_point c JOIN person p ON p.id = c.person_id AND p.active
+                 WHERE c.address = ANY(CAST(:spellings AS text[])) AND c.kind IN ('mobile', 'phone')
+                 GROUP BY c.person_id, c.address
+               ), chosen AS (
+                 SELECT coalesce(min(address) FILTER (WHERE address = :given),
+                                 CASE WHEN count(DISTINCT address) = 1 THEN min(address) END) AS address FROM held
+               )
+               SELECT p.id AS person_id, p.employee_id AS id, p.name, d.name AS department, held.kind
+               FROM held JOIN chosen USING (address) JOIN person p ON p.id = held.person_id
+               JOIN department d ON d.id = p.department_id ORDER BY p.id""",
+            {"spellings": list(spellings), "given": spellings[0]},
         )
     )
 
 
-async def suppress(session: AsyncSession, address: str, channel: str, reason: str, at: datetime) -> bool:
+async def suppress(session: AsyncSession, addresses: Sequence[str], channel: str, reason: str, at: datetime) -> bool:
     return bool(
         await run(
             session,
-            """INSERT INTO suppression (address, channel, reason, since) VALUES (:address, :channel, :reason, :at)
+            """INSERT INTO suppression (address, channel, reason, since)
+               SELECT address, :channel, :reason, :at FROM unnest(CAST(:addresses AS text[])) AS a (address)
+               ORDER BY address
                ON CONFLICT (address, channel, reason) DO NOTHING""",
-            {"address": address, "channel": channel, "reason": reason, "at": at},
+            {"addresses": list(addresses), "channel": channel, "reason": reason, "at": at},
         )
     )
 
 
-async def lift(session: AsyncSession, address: str, channel: str, reason: str) -> bool:
+async def lift(session: AsyncSession, addresses: Sequence[str], channel: str, reason: str) -> bool:
     return bool(
         await run(
             session,
-            "DELETE FROM suppression WHERE address = :address AND channel = :channel AND reason = :reason",
-            {"address": address, "channel": channel, "reason": reason},
+            """DELETE FROM suppression
+               WHERE address = ANY(CAST(:addresses AS text[])) AND channel = :channel AND reason = :reason""",
+            {"addresses": list(addresses), "channel": channel, "reason": reason},
         )
     )
 

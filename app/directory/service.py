@@ -18,6 +18,7 @@ from app.directory.folding import fold
 from app.directory.importing import Issue, Reading, Report, Source
 from app.directory.numbers import mask
 from app.directory.responsible import responsible
+from app.directory.spellings import spellings
 from app.kernel import audit
 from app.kernel.clock import Clock
 from app.kernel.db import Database, recount
@@ -26,8 +27,8 @@ from app.web.inputs import clean_text, decode_cursor, encode_cursor, iso
 
 __all__ = [
     "countries", "departments", "flagged_counts", "flagged_people", "get_person", "import_people", "lift",
-    "list_people", "mask", "people_at", "responsible", "retry_contact_point", "sites", "suppress",
-    "unreachable_people",
+    "list_people", "mask", "people_at", "responsible", "retry_contact_point", "sites", "spellings",
+    "suppress", "unreachable_people",
 ]  # fmt: skip
 
 MOST_MISSING = 20
@@ -87,7 +88,7 @@ async def _merge(
 ) -> Report:
     await merge.lock(session)
     now = clock.now()
-    known = await merge.known_contact_kinds(session, sorted({issue.id for issue in reading.dropped}))
+    known = await merge.known_cells(session, sorted({issue.id for issue in reading.dropped}))
     missing = 0
     if complete and not reading.accepted and not reading.rejected:
         raise Conflict(
@@ -132,8 +133,12 @@ async def _deactivate_missing(session: AsyncSession, reading: Reading, now: date
     return await merge.deactivate_missing(session, seen, reading.nameless, now)
 
 
+_WHAT = {"mobile": "number", "phone": "number", "email": "address", "manager_id": "manager"}
+"""What a dropped cell is called; elsewhere it is the value."""
+
+
 def _left_out(issue: Issue, known: set[tuple[str, str]]) -> Issue:
-    what = "address" if issue.column == "email" else "number"
+    what = _WHAT.get(issue.column, "value")
     end = f"the known {what} stays" if (issue.id, issue.column) in known else "it was left out"
     return replace(issue, reason=f"{issue.reason}; {end}")
 
@@ -191,21 +196,29 @@ def _check_text(field: str, value: str | None) -> None:
 
 
 async def people_at(session: AsyncSession, address: str) -> list[RowMapping]:
-    """Active people who have this number (E.164) as mobile or phone, in a steady order.
+    """Active people who have this number (E.164, in any of its spellings) as mobile or phone, in a steady order.
 
-    Each: `person_id` (our key), `id`, `name`, `department`, `kind`. More than one means a shared phone.
+    Each: `person_id` (our key), `id`, `name`, `department`, `kind`. More than one means a shared phone. Whoever has the
+    number exactly as given comes before those who have another spelling; several spellings at once fit nobody.
     """
-    return await repository.people_at(session, address)
+    return await repository.people_at(session, spellings(address))
 
 
 async def suppress(session: AsyncSession, address: str, channel: str, reason: str, at: datetime) -> bool:
-    """Never use this address on this channel from now on; false when that was known. See `Suppression`."""
-    return await repository.suppress(session, address.lower(), channel, reason, at)
+    """Never use this address on this channel from now on; false when that was known. See `Suppression`.
+
+    What its holder chose holds for every spelling of a number, what the network said only for the one that was tried.
+    """
+    return await repository.suppress(session, _meant(address.lower(), reason), channel, reason, at)
 
 
 async def lift(session: AsyncSession, address: str, channel: str, reason: str) -> bool:
     """Ends a suppression; false when there was none."""
-    return await repository.lift(session, address.lower(), channel, reason)
+    return await repository.lift(session, _meant(address.lower(), reason), channel, reason)
+
+
+def _meant(address: str, reason: str) -> tuple[str, ...]:
+    return spellings(address) if reason == "opted_out" else (address,)
 
 
 async def sites(session: AsyncSession) -> dict[str, int]:

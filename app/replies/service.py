@@ -182,9 +182,9 @@ async def _next_channel(session: AsyncSession, number: str, house: House) -> Non
     await run(
         session,
         """UPDATE delivery d SET next_step_at = :now FROM attempt a
-           WHERE a.delivery_id = d.id AND a.address = :number AND a.channel = 'sms' AND d.response IS NULL
+           WHERE a.delivery_id = d.id AND a.address = ANY(:numbers) AND a.channel = 'sms' AND d.response IS NULL
              AND d.cancelled_at IS NULL AND d.next_rung IS NOT NULL AND d.next_step_at > :now""",
-        {"now": house.clock.now(), "number": number},
+        {"now": house.clock.now(), "numbers": list(directory.spellings(number))},
     )
 
 

@@ -9,7 +9,6 @@ from typing import Annotated
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-import phonenumbers
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
@@ -17,6 +16,7 @@ from app.access.api import HouseDep
 from app.channels.media import MOST_MEDIA, Medium
 from app.channels.twilio import Signatures as Signatures
 from app.deliveries.callbacks import CallbackWriter, Received
+from app.directory.spellings import canonical
 from app.kernel.errors import BadRequest, Forbidden, NotFound
 from app.kernel.house import House
 from app.readiness.tally import Tally
@@ -153,7 +153,4 @@ def _media(form: Mapping[str, str]) -> tuple[Medium, ...]:
 
 def _number(text: str) -> str:
     """E.164 as the directory keeps it; as it came when it is no number (a short code, a name)."""
-    try:
-        return phonenumbers.format_number(phonenumbers.parse(text, None), phonenumbers.PhoneNumberFormat.E164)
-    except phonenumbers.NumberParseException:
-        return text.replace("\0", "")[:64]
+    return canonical(text) or text.replace("\0", "")[:64]

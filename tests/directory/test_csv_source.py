@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.directory.csv_source import MAX_COLUMNS, MAX_LINE, Row, read_table
+from app.directory.csv_source import MAX_LINE, read_table
 from app.directory.importing import Reading
+from app.directory.table import MAX_COLUMNS, Row
 from app.kernel.errors import Invalid
 
 
