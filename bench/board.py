@@ -30,6 +30,16 @@ from app.kernel.jobs import Jobs, make_app
 from app.playbooks import service as playbooks
 from bench.handover import a_database
 
+_PEOPLE = """
+WITH dep AS (
+  INSERT INTO department (name, key)
+  SELECT '{key} ' || n, lower('{key} ') || n FROM generate_series(0, 6) n RETURNING id, name
+)
+INSERT INTO person (employee_id, name, department_id, active, created_at, updated_at)
+SELECT '{key}-' || n, 'Person ' || n, dep.id, n % 50 <> 0, now(), now()
+FROM generate_series(1, {people}) n JOIN dep ON dep.name = '{key} ' || n % 7
+"""
+
 _FILL = """
 WITH i AS (
   INSERT INTO incident (key, revision_id, title, status, severity, facts, drill, simulated, declared_by, declared_at)
@@ -40,20 +50,13 @@ WITH i AS (
                         created_by, created_at, sent_by, sent_at)
   SELECT id, 1, 'sent', 'investigating', 'SEV1', '{{}}', '[]', '[]', true, declared_by, now(), declared_by, now()
   FROM i RETURNING id, incident_id
-), dep AS (
-  INSERT INTO department (name, key)
-  SELECT '{key} ' || n, lower('{key} ') || n FROM generate_series(0, 6) n RETURNING id, name
-), p AS (
-  INSERT INTO person (employee_id, name, department_id, active, created_at, updated_at)
-  SELECT '{key}-' || n, 'Person ' || n, dep.id, n % 50 <> 0, now(), now()
-  FROM generate_series(1, {people}) n JOIN dep ON dep.name = '{key} ' || n % 7 RETURNING id, employee_id
 ), d AS (
   INSERT INTO delivery (bulletin_id, incident_id, person_id, audience, language, code, code_seq, created_at, response,
                         responded_via, responded_at)
   SELECT b.id, b.incident_id, p.id, 'all', '', 'K7', 0, now(),
          CASE WHEN p.id % 3 = 0 THEN (ARRAY['ok', 'ok', 'need_help', 'cannot'])[p.id % 4 + 1] END,
          CASE WHEN p.id % 3 = 0 THEN 'sms' END, CASE WHEN p.id % 3 = 0 THEN now() END
-  FROM b, p RETURNING id
+  FROM b, person p WHERE starts_with(p.employee_id, '{key}-') RETURNING id
 )
 INSERT INTO attempt (delivery_id, rung, seq, channel, address, state, priority, not_before, fence, tries,
                      provider_message_id, lease_until, unknown_since, created_at, updated_at)
@@ -71,7 +74,8 @@ def fill(url: str, key: str, people: int) -> None:
     """
     states = ", ".join(f"'{state}'" for state in State)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(_FILL.format(key=key, people=people, states=states, many=len(State)).encode())
+        connection.execute(_PEOPLE.format(key=key, people=people).encode())
+        connection.execute(_FILL.format(key=key, states=states, many=len(State)).encode())
         connection.execute("ANALYZE")
 
 

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
+from app.deliveries.status import ATTEMPT_SUMMARY, GONE, STATUS
 from app.directory.audiences import AudienceSpec, members_sql, route_parameters, routes_sql
 from app.directory.folding import fold
+from app.directory.versions import then_sql
 from app.kernel.db import row, rows
 from app.replies.help_requests import HELP_TOLD, HELP_TOLD_LATER
+
+_PERSON_THEN = then_sql("(s.data ->> 'person')::bigint", "s.data", "s.at")
+_ACTOR_THEN = then_sql("substring(s.actor FROM '^person:([0-9]+)$')::bigint", "s.data", "s.at")
+"""The version of a person that an entry `s` of the record is about, and of one who did it."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,14 @@ async def open_help(
     found = await rows(
         session,
         f"""
-        SELECT h.id, h.opened_at, h.taken_at, h.taken_by AS taken_by_id, a.name AS taken_by, p.employee_id, p.name,
-               p.title, p.site, dep.name AS department, count(*) OVER () AS in_all, h.climb_at,
+        SELECT h.id, h.opened_at, h.taken_at, h.taken_by AS taken_by_id, a.name AS taken_by, p.employee_id, v.name,
+               v.title, v.site, dep.name AS department, count(*) OVER () AS in_all, h.climb_at,
                {HELP_TOLD} AS told, {HELP_TOLD_LATER} AS told_later
-        FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
+        FROM help_request h JOIN person p ON p.id = h.person_id JOIN person_version v ON v.id = h.person_version_id
+        JOIN department dep ON dep.id = v.department_id JOIN department present ON present.id = p.department_id
         LEFT JOIN account a ON a.id = h.taken_by
         WHERE h.incident_id = :incident AND h.closed_at IS NULL
-          AND (CAST(:department AS text) IS NULL OR dep.key = :department)
+          AND (CAST(:department AS text) IS NULL OR :department IN (dep.key, present.key))
         ORDER BY (h.taken_by IS NOT NULL), h.opened_at, h.id LIMIT :limit
         """,
         {"incident": incident_id, "department": fold(department) if department else None, "limit": limit},
@@ -86,10 +92,10 @@ async def reports(
     return await rows(
         session,
         """
-        SELECT f.id, f.text, f.maybe_help, f.via, f.at, p.name, p.title, p.site, dep.name AS department, f.number,
+        SELECT f.id, f.text, f.maybe_help, f.via, f.at, v.name, v.title, v.site, dep.name AS department, f.number,
                count(*) OVER () AS in_all
-        FROM field_report f LEFT JOIN person p ON p.id = f.person_id
-        LEFT JOIN department dep ON dep.id = p.department_id
+        FROM field_report f LEFT JOIN person_version v ON v.id = f.person_version_id
+        LEFT JOIN department dep ON dep.id = v.department_id
         WHERE f.incident_id = :incident AND (CAST(:before AS bigint) IS NULL OR f.id < :before)
           AND (CAST(:department AS text) IS NULL OR dep.key = :department)
         ORDER BY f.id DESC LIMIT :limit
@@ -105,20 +111,20 @@ async def recent_timeline(session: AsyncSession, key: str, incident_id: int, *, 
     """What happened last, newest first. Answers are folded: `answers` came after an entry and before the next one."""
     return await rows(
         session,
-        """
+        f"""
         WITH shown AS (
           SELECT seq, at, actor, kind, data, lag(seq) OVER (ORDER BY seq DESC) AS next_seq
           FROM audit_entry WHERE stream = :key AND kind NOT IN ('acknowledged', 'answer_changed')
           ORDER BY seq DESC LIMIT :limit
         )
-        SELECT s.seq, s.at, s.kind, s.data, p.name AS person, n.text AS note,
+        SELECT s.seq, s.at, s.kind, s.data, pv.name AS person, n.text AS note,
                coalesce(account.name, who.name, CASE WHEN s.actor = 'system' THEN NULL ELSE s.actor END) AS actor,
                folded.answers, folded.first_at, folded.last_at
         FROM shown s
-        LEFT JOIN person p ON p.id = (s.data ->> 'person')::bigint
+        LEFT JOIN person_version pv ON pv.id = {_PERSON_THEN}
         LEFT JOIN incident_note n ON n.id = (s.data ->> 'note')::bigint AND n.incident_id = :incident
         LEFT JOIN account ON s.actor = 'account:' || account.id
-        LEFT JOIN person who ON s.actor = 'person:' || who.id
+        LEFT JOIN person_version who ON who.id = {_ACTOR_THEN}
         CROSS JOIN LATERAL (
           SELECT count(*) AS answers, min(a.at) AS first_at, max(a.at) AS last_at FROM audit_entry a
           WHERE a.stream = :key AND a.kind IN ('acknowledged', 'answer_changed')
@@ -151,13 +157,14 @@ async def unanswered(
         session,
         f"""
         WITH each_one AS (
-          SELECT d.id, p.id AS person_id, p.employee_id, p.name, p.title, p.site, dep.name AS department,
+          SELECT d.id, p.id AS person_id, p.employee_id, v.name, v.title, v.site, dep.name AS department,
                  dep.key AS department_key, {STATUS} AS status
-          FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+          FROM delivery d JOIN person p ON p.id = d.person_id JOIN person_version v ON v.id = d.person_version_id
+          JOIN department dep ON dep.id = v.department_id
           JOIN incident i ON i.id = d.incident_id
           LEFT JOIN ({ATTEMPT_SUMMARY} JOIN delivery x ON x.id = a.delivery_id
                      WHERE x.bulletin_id = :bulletin GROUP BY a.delivery_id) s ON s.delivery_id = d.id
-          WHERE d.bulletin_id = :bulletin AND d.response IS NULL AND p.active
+          WHERE d.bulletin_id = :bulletin AND d.response IS NULL AND NOT {GONE}
         )
         SELECT e.*, count(*) OVER () AS in_all,
           (SELECT coalesce(jsonb_agg(c.address ORDER BY c.position), '[]') FROM contact_point c

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
+from app.deliveries.status import ATTEMPT_SUMMARY, GONE, STATUS
 from app.deliveries.telling import HOW_TOLD
 from app.kernel.db import row, rows
 
@@ -27,7 +27,8 @@ _BOARD = f"""
   s AS ({ATTEMPT_SUMMARY.replace("FROM attempt a", "FROM tried a")} GROUP BY a.delivery_id),
   each_one AS (
     SELECT dep.name AS department, {STATUS} AS status
-    FROM mine d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+    FROM mine d JOIN person p ON p.id = d.person_id JOIN person_version v ON v.id = d.person_version_id
+    JOIN department dep ON dep.id = v.department_id
     JOIN incident i ON i.id = d.incident_id LEFT JOIN s ON s.delivery_id = d.id
   ),
   departments AS (SELECT department, status, count(*) AS people FROM each_one GROUP BY 1, 2),
@@ -91,9 +92,10 @@ async def recipients(
         WITH each_one AS (
           SELECT d.id, d.response, d.responded_via, d.responded_at, d.next_rung, d.next_step_at, d.next_tell_rung,
                  d.next_tell_at, d.unreachable_reason, d.cancel_reason, d.audience, d.bulletin_id,
-                 p.id AS person_id, p.employee_id, p.name, p.title, p.site, p.active,
+                 p.id AS person_id, p.employee_id, v.name, v.title, v.site, {GONE} AS gone,
                  dep.name AS department, dep.key AS department_key, {STATUS} AS status
-          FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+          FROM delivery d JOIN person p ON p.id = d.person_id JOIN person_version v ON v.id = d.person_version_id
+          JOIN department dep ON dep.id = v.department_id
           JOIN incident i ON i.id = d.incident_id
           LEFT JOIN ({ATTEMPT_SUMMARY} JOIN delivery x ON x.id = a.delivery_id
                      WHERE x.bulletin_id = :bulletin GROUP BY a.delivery_id) s ON s.delivery_id = d.id
@@ -112,9 +114,10 @@ async def recipients(
           (SELECT min(x.since) FROM suppression x JOIN contact_point cp ON cp.address = x.address
            WHERE cp.person_id = c.person_id AND x.channel = 'sms' AND x.reason = 'opted_out') AS opted_out_since,
           (SELECT coalesce(jsonb_agg(jsonb_build_object(
-             'tell', e.tell, 'name', tp.name, 'at', e.at, 'waits_until', how.waits_until, 'failed', how.failed)
+             'tell', e.tell, 'name', tv.name, 'at', e.at, 'waits_until', how.waits_until, 'failed', how.failed)
              ORDER BY e.at, e.id), '[]')
-           FROM escalation e JOIN person tp ON tp.id = e.person_id
+           FROM escalation e JOIN delivery td ON td.notice_id = e.notice_id
+           JOIN person_version tv ON tv.id = td.person_version_id
            LEFT JOIN LATERAL ({HOW_TOLD}) how ON true
            WHERE e.delivery_id = c.id) AS told,
           (SELECT coalesce(jsonb_agg(jsonb_build_object(

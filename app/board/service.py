@@ -134,7 +134,7 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
         "acknowledged_at": iso(entry["responded_at"]),
         "next_step": then[1] if then else None,
         "next_step_at": iso(then[0]) if then else None,
-        "left": not entry["active"],
+        "left": entry["gone"],
         "opted_out_since": iso(entry["opted_out_since"]),
         "told": [
             {**told, "at": _again(told["at"]), "waits_until": _again(told["waits_until"])} for told in entry["told"]
@@ -162,7 +162,7 @@ def _next_step(entry: RowMapping, attempts: Sequence[Mapping[str, Any]]) -> tupl
     The next channel of the ladder, whoever is told next, or a text or call that waits for the end of quiet hours,
     whichever comes first; else another try on the same channel, or one that waits its turn.
     """
-    if entry["response"] is not None or entry["status"] == "cancelled" or not entry["active"]:
+    if entry["response"] is not None or entry["status"] == "cancelled" or entry["gone"]:
         return None
     queued = [
         (datetime.fromisoformat(attempt["not_before"]), str(attempt["channel"]), attempt["held_until"] is not None)

@@ -241,7 +241,8 @@ async def told_recipients(session: AsyncSession, bulletin_id: int) -> tuple[Sequ
         session,
         """
         SELECT dep.name AS department, d.audience, a.channel, count(*) AS people
-        FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+        FROM delivery d JOIN person_version v ON v.id = d.person_version_id
+        JOIN department dep ON dep.id = v.department_id
         LEFT JOIN LATERAL (SELECT channel FROM attempt a WHERE a.delivery_id = d.id ORDER BY a.rung, a.seq LIMIT 1) a
           ON true
         WHERE d.bulletin_id = :id GROUP BY dep.name, d.audience, a.channel ORDER BY dep.name
@@ -251,8 +252,9 @@ async def told_recipients(session: AsyncSession, bulletin_id: int) -> tuple[Sequ
     unreachable = await rows(
         session,
         """
-        SELECT p.employee_id AS person_id, p.name, dep.name AS department, d.unreachable_reason AS reason
-        FROM delivery d JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+        SELECT p.employee_id AS person_id, v.name, dep.name AS department, d.unreachable_reason AS reason
+        FROM delivery d JOIN person p ON p.id = d.person_id JOIN person_version v ON v.id = d.person_version_id
+        JOIN department dep ON dep.id = v.department_id
         WHERE d.bulletin_id = :id AND d.unreachable_reason IS NOT NULL ORDER BY p.employee_id
         """,
         {"id": bulletin_id},

@@ -97,11 +97,13 @@ def doctor(as_json: AsJson = False) -> None:
 
 def verify_audit(as_json: AsJson = False) -> None:
     """Recompute the record's chains; exit code 1 and the first bad entry when one does not hold."""
+    from app.deliveries import proof
+    from app.directory import versions
     from app.kernel import audit
 
     async def work(program: Program) -> str | None:
         async with program.house.db.begin() as session:
-            return await audit.verify(session)
+            return await audit.verify(session) or await versions.verify(session) or await proof.verify(session)
 
     bad = with_program(work)
     if bad and not as_json:

@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from app.channels.kinds import KINDS, sql_list
 from app.deliveries.states import State
-from app.kernel.columns import identity, moment, reference
+from app.kernel.columns import as_they_were, identity, moment, number, reference
 
 RESPONSES = ("ok", "need_help", "cannot")
 VIAS = ("sms", "page", "voice", "in_person", "phone")
@@ -74,6 +74,7 @@ class Delivery(SQLModel, table=True):
 
     __tablename__ = "delivery"
     __table_args__ = (
+        as_they_were(),
         UniqueConstraint("bulletin_id", "person_id"),
         UniqueConstraint("notice_id"),
         CheckConstraint("(bulletin_id IS NULL) <> (notice_id IS NULL)", name="one_message"),
@@ -93,7 +94,8 @@ class Delivery(SQLModel, table=True):
     bulletin_id: int | None = Field(default=None, sa_column=reference("bulletin.id", nullable=True))
     notice_id: int | None = Field(default=None, sa_column=reference("notice.id", nullable=True))
     incident_id: int = Field(sa_column=reference("incident.id"))
-    person_id: int = Field(sa_column=reference("person.id"))
+    person_id: int = Field(sa_column=number())
+    person_version_id: int | None = Field(default=None, sa_column=number())
     audience: str
     language: str = ""
     code: str

@@ -106,20 +106,22 @@ async def plan(
     total = await run(
         session,
         f"""
-        INSERT INTO delivery (bulletin_id, incident_id, person_id, audience, language, code, code_seq, reply_address,
-                              created_at, next_tell_rung, next_tell_at)
-        SELECT :bulletin, :incident, n.person_id, n.audience, coalesce(written.language, n.language),
+        INSERT INTO delivery (bulletin_id, incident_id, person_id, person_version_id, audience, language, code,
+                              code_seq, reply_address, created_at, next_tell_rung, next_tell_at)
+        SELECT :bulletin, :incident, n.person_id, n.person_version_id, n.audience,
+               coalesce(written.language, n.language),
                reply_code(coalesce(n.address, n.person_id::text), n.seq, n.seq - n.oldest_open),
                n.seq, n.address, :now, CAST(:tell_rung AS int),
                CASE WHEN CAST(:tell_rung AS int) IS NOT NULL
                  THEN CAST(:now AS timestamptz) + make_interval(secs => :tell_after) END
         FROM (
-          SELECT m.person_id, m.audience, m.language, phone.address,
+          SELECT m.person_id, who.latest_version_id AS person_version_id, m.audience, m.language, phone.address,
                  coalesce(used.oldest_open, used.last + 1, 0) AS oldest_open,
                  (coalesce(used.last, -1)
                   + row_number() OVER (PARTITION BY coalesce(phone.address, m.person_id::text) ORDER BY m.person_id)
                  )::int AS seq
           FROM ({chosen}) m
+          JOIN person who ON who.id = m.person_id
           LEFT JOIN ({routes_sql("text")}) AS texted ON texted.person_id = m.person_id AND texted.channel = 'sms'
           LEFT JOIN LATERAL (
             SELECT coalesce(texted.address, (

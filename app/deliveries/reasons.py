@@ -35,7 +35,7 @@ def provider_words(reason: str | None, address: str) -> str | None:
 def why(status: str, entry: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> str | None:
     """Why the person is unreachable or was cancelled; None for every other status. The same words as on the board.
 
-    `entry` has `cancel_reason`, `active`, `unreachable_reason`; each attempt `channel`, `state`, `error_code` and
+    `entry` has `cancel_reason`, `gone`, `unreachable_reason`; each attempt `channel`, `state`, `error_code` and
     `reason`, in the order in which they were made.
     """
     if status == "cancelled":
@@ -43,7 +43,7 @@ def why(status: str, entry: Mapping[str, Any], attempts: Sequence[Mapping[str, A
             return "replaced by a newer bulletin"
         if entry["cancel_reason"]:
             return str(entry["cancel_reason"])
-        return "left" if not entry["active"] else "the incident is closed"
+        return "left" if entry["gone"] else "the incident is closed"
     return failure(status, entry, attempts)
 
 

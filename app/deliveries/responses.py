@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.kernel import audit
+from app.incidents import timeline
 from app.kernel.db import notify, row, run
 
 
@@ -70,9 +70,9 @@ async def respond(session: AsyncSession, delivery_id: int, act: Act, *, now: dat
                WHERE id = :id""",
             {"response": act.response, "via": act.via, "at": act.at, "id": delivery_id},
         )
-    await audit.append(
+    await timeline.note(
         session,
-        stream=found["key"],
+        key=found["key"],
         at=now,
         actor=actor,
         kind="acknowledged" if found["response"] is None else "answer_changed",

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.matrix import Actor
 from app.bulletins import service as bulletins
 from app.bulletins import whom
-from app.deliveries import planning
+from app.deliveries import planning, proof
 from app.deliveries.repository import BOARD_CHANNEL
 from app.incidents import service as incidents
 from app.incidents import timeline, versions
@@ -90,6 +90,7 @@ async def send(
     await timeline.note(
         session, key=key, at=now, actor=actor.label, kind="bulletin_sent",
         data={"bulletin": number, "stage": bulletin["stage"], "recipients": total, "replaced": replaced},
+        also=[proof.of_send(bulletin["id"])],
     )  # fmt: skip
     await house.jobs.defer(session, DISPATCH_JOB, bulletin_id=bulletin["id"])
     await notify(session, BOARD_CHANNEL, str(bulletin["id"]))

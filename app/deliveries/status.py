@@ -14,6 +14,11 @@ OVER = "coalesce(i.closed_at >= d.created_at, false)"
 """Whether the incident `i` was closed after the delivery `d` was made. Who asks for help afterwards is still heard, and
 the notices of that still go."""
 
+GONE = """CASE WHEN i.closed_at IS NULL OR p.updated_at <= i.closed_at THEN NOT p.active ELSE NOT (
+  SELECT pv.active FROM person_version pv WHERE pv.person_id = p.id AND pv.since <= greatest(i.closed_at, p.created_at)
+  ORDER BY pv.id DESC LIMIT 1) END"""
+"""Whether person `p` has left; of a closed incident `i`, whether they had when it was closed."""
+
 ATTEMPT_SUMMARY = f"""
   SELECT a.delivery_id,
          bool_or(a.state IN ({sql_list(WITH_PROVIDER)})) AS with_provider,
@@ -24,11 +29,11 @@ ATTEMPT_SUMMARY = f"""
 """
 """One row a delivery; add a WHERE and GROUP BY a.delivery_id."""
 
-STATUS = """
+STATUS = f"""
   CASE
     WHEN d.response = 'ok' THEN 'acknowledged'
     WHEN d.response IS NOT NULL THEN d.response
-    WHEN (d.cancelled_at IS NOT NULL OR NOT p.active OR (i.closed_at IS NOT NULL AND
+    WHEN (d.cancelled_at IS NOT NULL OR {GONE} OR (i.closed_at IS NOT NULL AND
           (d.next_rung IS NOT NULL OR coalesce(s.in_flight OR s.stopped, false))))
          AND NOT coalesce(s.with_provider, false)
       THEN 'cancelled'

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.channels.kinds import KINDS, sql_list
-from app.kernel.columns import identity, moment, reference
+from app.kernel.columns import identity, moment, number, reference
 
 
 class Department(SQLModel, table=True):
@@ -44,6 +44,40 @@ class Person(SQLModel, table=True):
     left_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     created_at: datetime = Field(sa_column=moment())
     updated_at: datetime = Field(sa_column=moment())
+    latest_version_id: int | None = Field(default=None, sa_column=number())
+
+
+ERASED = "erased person"
+"""The name of somebody whose name was erased, everywhere that it stood."""
+
+
+class PersonVersion(SQLModel, table=True):
+    """What was said of a person from `since` on, until their next version. Written by the database alone.
+
+    A trigger on `person` makes one whenever any of these changes; `person.latest_version_id` is the latest. Those of
+    one statement share `change`, the first one's id; an entry of the audit stream `people` holds their digest. Never
+    changed, but that `person_erase_name` takes the name away: the digest is of its salted hash, so it still holds.
+    """
+
+    __tablename__ = "person_version"
+    __table_args__ = (
+        UniqueConstraint("person_id", "id"),
+        CheckConstraint(f"salt IS NOT NULL OR name = '{ERASED}'", name="erased"),
+        Index("ix_person_version_change", "change"),
+    )
+
+    id: int | None = Field(default=None, sa_column=identity())
+    person_id: int = Field(sa_column=reference("person.id"))
+    since: datetime = Field(sa_column=moment())
+    name: str
+    salt: str | None = None
+    name_hash: str
+    department_id: int = Field(sa_column=reference("department.id"))
+    site: str | None = None
+    title: str | None = None
+    manager_id: int | None = Field(default=None, sa_column=reference("person.id", nullable=True))
+    active: bool
+    change: int = Field(sa_column=number())
 
 
 class ContactPoint(SQLModel, table=True):

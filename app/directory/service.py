@@ -99,7 +99,8 @@ async def _merge(
         missing = await _deactivate_missing(session, reading, now, force=force)
     counts = await merge.merge(session, now, complete=complete)
     if not dry_run:
-        await recount(session, "person", "contact_point", "department", added=counts.created + counts.updated)
+        many = counts.created + counts.updated
+        await recount(session, "person", "person_version", "contact_point", "department", added=many)
     warnings = reading.warnings + [_left_out(issue, known) for issue in reading.dropped]
     for line, employee_id, manager, kept in await merge.unknown_managers(session):
         what = "the known manager stays" if kept else "the manager was left out"

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field, SQLModel
 
-from app.kernel.columns import document, identity, moment, reference
+from app.kernel.columns import as_they_were, document, identity, moment, number, reference
 
 STATUSES = ("declared", "investigating", "identified", "monitoring", "resolved", "closed")
 SEVERITIES = ("SEV1", "SEV2", "SEV3", "SEV4")
@@ -55,6 +55,8 @@ class RoleAssignment(SQLModel, table=True):
 
     __tablename__ = "role_assignment"
     __table_args__ = (
+        as_they_were(),
+        CheckConstraint("(person_id IS NULL) = (person_version_id IS NULL)", name="person_version"),
         CheckConstraint("role IN ('incident_commander', 'communications_lead', 'department_lead')", name="role"),
         CheckConstraint("person_id IS NOT NULL OR account_id IS NOT NULL", name="holder"),
         Index(
@@ -66,7 +68,8 @@ class RoleAssignment(SQLModel, table=True):
     id: int | None = Field(default=None, sa_column=identity())
     incident_id: int = Field(sa_column=reference("incident.id", index=True))
     role: str
-    person_id: int | None = Field(default=None, sa_column=reference("person.id", nullable=True))
+    person_id: int | None = Field(default=None, sa_column=number(nullable=True))
+    person_version_id: int | None = Field(default=None, sa_column=number(nullable=True))
     account_id: int | None = Field(default=None, sa_column=reference("account.id", nullable=True))
     assumed_at: datetime = Field(sa_column=moment())
     released_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))

@@ -33,7 +33,7 @@ BULLETIN_VERSION = f"""(SELECT max(e.seq + 0) FROM audit_entry e WHERE e.stream 
 _SELECT = f"""
   SELECT i.*, r.slug AS playbook, r.revision AS playbook_revision, r.title AS playbook_title,
          a.name AS declared_by_name,
-         cp.employee_id AS commander_person_id, coalesce(cp.name, ca.name) AS commander_name,
+         cp.employee_id AS commander_person_id, coalesce(cv.name, ca.name) AS commander_name,
          ra.account_id AS commander_account_id, ra.assumed_at AS commander_since,
          (SELECT count(*) FROM help_request h WHERE h.incident_id = i.id AND h.closed_at IS NULL) AS open_help,
          last.stage AS last_stage, last.state AS last_state, last.sent_at AS last_sent_at, last.facts AS last_facts,
@@ -43,6 +43,7 @@ _SELECT = f"""
   JOIN account a ON a.id = i.declared_by
   LEFT JOIN role_assignment ra ON ra.incident_id = i.id AND ra.role = 'incident_commander' AND ra.released_at IS NULL
   LEFT JOIN person cp ON cp.id = ra.person_id
+  LEFT JOIN person_version cv ON cv.id = ra.person_version_id
   LEFT JOIN account ca ON ca.id = ra.account_id
   LEFT JOIN LATERAL (
     SELECT b.stage, b.state, b.sent_at, b.facts FROM bulletin b WHERE b.incident_id = i.id AND b.sent_at IS NOT NULL
@@ -203,12 +204,6 @@ async def add_note(session: AsyncSession, incident_id: int, text: str) -> int:
 async def notes(session: AsyncSession, incident_id: int) -> dict[int, str]:
     found = await rows(session, "SELECT id, text FROM incident_note WHERE incident_id = :id", {"id": incident_id})
     return {entry["id"]: entry["text"] for entry in found}
-
-
-async def person_names(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """(employer's id, name) by person."""
-    found = await rows(session, "SELECT id, employee_id, name FROM person WHERE id = ANY(:ids)", {"ids": list(ids)})
-    return {entry["id"]: (entry["employee_id"], entry["name"]) for entry in found}
 
 
 async def person(session: AsyncSession, employee_id: str) -> RowMapping | None:

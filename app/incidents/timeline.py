@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access import service as access
+from app.directory import versions
 from app.incidents import repository
 from app.kernel import audit
+from app.kernel.audit import Also
 from app.web.inputs import iso
 
 ESCALATED = "escalated"
 """Somebody was told that others have not answered. `told` holds who, and about how many: `[{"id", "about"}]`."""
 
+RECIPIENTS_SHA256 = "recipients_sha256"
+"""In the entry of a send: the digest of who it went to, as they were (`deliveries.proof`)."""
+
+_UNSEEN = (versions.VERSIONS, RECIPIENTS_SHA256)
+"""What an entry holds for the record alone."""
+
 
 async def note(
-    session: AsyncSession, *, key: str, at: datetime, actor: str, kind: str, data: dict[str, Any] | None = None
-) -> None:
-    """Appends one entry in the caller's transaction. `data` holds ids and figures, never names or free text."""
-    await audit.append(session, stream=key, at=at, actor=actor, kind=kind, data=data or {})
+    session: AsyncSession,
+    *, key: str, at: datetime, actor: str, kind: str, data: dict[str, Any] | None = None, also: Sequence[Also] = (),
+) -> None:  # fmt: skip
+    """Appends one entry in the caller's transaction. `data` holds ids and figures, never names or free text.
+
+    The entry keeps which version of each of its people it means: they are named as they were, whatever comes later.
+    """
+    people = _people(actor, kind, data or {})
+    if people:
+        also = [versions.as_now(people), *also]
+    await audit.append(session, stream=key, at=at, actor=actor, kind=kind, data=data or {}, also=also)
+
+
+def _people(actor: str, kind: str, data: Mapping[str, Any]) -> list[int]:
+    """Everybody in an entry."""
+    found = [data["person"]] if "person" in data else []
+    if kind == ESCALATED:
+        found += [told["id"] for told in data["told"]]
+    if actor.startswith("person:"):
+        found.append(int(actor.removeprefix("person:")))
+    return found
 
 
 async def read(
@@ -29,38 +55,34 @@ async def read(
 ) -> list[dict[str, Any]]:
     """Entries as people read them: `{"seq", "at", "actor", "kind", "data"}`, names and notes filled in where known."""
     found = await audit.entries(session, key, after=after, limit=limit)
-    named = [e["data"]["person"] for e in found if "person" in e["data"]]
-    named += [told["id"] for e in found if e["kind"] == ESCALATED for told in e["data"]["told"]]
-    people = await repository.person_names(session, named)
+    people = await versions.named(
+        session,
+        [versions.mention(person, e) for e in found for person in _people(e["actor"], e["kind"], e["data"])],
+    )
     accounts = await access.account_names(
         session,
         [int(e["actor"].removeprefix("account:")) for e in found if e["actor"].startswith("account:")],
     )
-    actors = await repository.person_names(
-        session, [int(e["actor"].removeprefix("person:")) for e in found if e["actor"].startswith("person:")]
-    )
     notes = await repository.notes(session, incident_id) if any("note" in e["data"] for e in found) else {}
     entries = []
     for entry in found:
-        data = dict(entry["data"])
+
+        def who(person_id: int, entry: Mapping[str, Any] = entry) -> versions.Named:
+            return people.get(versions.mention(person_id, entry), versions.UNKNOWN)
+
+        data = {name: value for name, value in entry["data"].items() if name not in _UNSEEN}
         if "person" in data:
-            employee, name = people.get(data["person"], ("", "somebody no longer on record"))
-            data["person"] = {"person_id": employee, "name": name}
+            data["person"] = asdict(who(data["person"]))
         if entry["kind"] == ESCALATED:
-            data["told"] = [_told(told, people) for told in data["told"]]
+            data["told"] = [asdict(who(told["id"])) | {"about": told["about"]} for told in data["told"]]
         if "note" in data:
             data["text"] = notes.get(data.pop("note"), "(erased)")
         actor = entry["actor"]
         if actor.startswith("account:"):
             actor = accounts.get(int(actor.removeprefix("account:")), actor)
         elif actor.startswith("person:"):
-            actor = actors.get(int(actor.removeprefix("person:")), ("", actor))[1]
+            actor = who(int(actor.removeprefix("person:"))).name
         entries.append(
             {"seq": entry["seq"], "at": iso(entry["at"]), "actor": actor, "kind": entry["kind"], "data": data}
         )
     return entries
-
-
-def _told(told: Mapping[str, Any], people: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
-    employee, name = people.get(told["id"], ("", "somebody no longer on record"))
-    return {"person_id": employee, "name": name, "about": told["about"]}

@@ -8,6 +8,8 @@ hold ids, never names, numbers or free text; those sit in rows that can be erase
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -52,15 +54,27 @@ class AuditEntry(SQLModel, table=True):
     hash: str
 
 
+@dataclass(frozen=True)
+class Also:
+    """What the database itself adds to an entry's data: a jsonb expression, with its parameters."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
 async def append(
-    session: AsyncSession, *, stream: str, at: datetime, actor: str, kind: str, data: dict[str, Any]
-) -> None:
+    session: AsyncSession,
+    *, stream: str, at: datetime, actor: str, kind: str, data: dict[str, Any], also: Sequence[Also] = (),
+) -> None:  # fmt: skip
     """Appends one entry in the caller's transaction."""
+    values: dict[str, Any] = {"stream": stream, "at": at, "actor": actor, "kind": kind, "data": json.dumps(data)}
+    for added in also:
+        values |= added.parameters
     await run(
         session,
-        """INSERT INTO audit_entry (stream, at, actor, kind, data)
-           VALUES (:stream, :at, :actor, :kind, CAST(:data AS jsonb))""",
-        {"stream": stream, "at": at, "actor": actor, "kind": kind, "data": json.dumps(data)},
+        f"""INSERT INTO audit_entry (stream, at, actor, kind, data)
+            VALUES (:stream, :at, :actor, :kind, {" || ".join(["CAST(:data AS jsonb)", *(a.sql for a in also)])})""",
+        values,
     )
     await notify(session, "muster_timeline", stream)
 

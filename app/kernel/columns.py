@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, text
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, ForeignKeyConstraint, Identity, text
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 
@@ -21,6 +21,16 @@ def moment(*, nullable: bool = False) -> Any:
 def reference(target: str, *, nullable: bool = False, index: bool = False, ondelete: str | None = None) -> Any:
     """A foreign key to another table's 64-bit key."""
     return Column(BigInteger, ForeignKey(target, ondelete=ondelete), nullable=nullable, index=index)
+
+
+def number(*, nullable: bool = False) -> Any:
+    """A 64-bit number that is no reference the database could check by itself."""
+    return Column(BigInteger, nullable=nullable)
+
+
+def as_they_were() -> ForeignKeyConstraint:
+    """The reference of a row with `person_id` and `person_version_id`: a version of that very person."""
+    return ForeignKeyConstraint(["person_id", "person_version_id"], ["person_version.person_id", "person_version.id"])
 
 
 def document(*, nullable: bool = False) -> Any:

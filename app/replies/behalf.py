@@ -62,7 +62,7 @@ async def acknowledge(
     found = await row(
         session,
         """SELECT d.id, dep.name AS department FROM delivery d JOIN person p ON p.id = d.person_id
-           JOIN department dep ON dep.id = p.department_id
+           JOIN person_version v ON v.id = d.person_version_id JOIN department dep ON dep.id = v.department_id
            WHERE d.bulletin_id = :bulletin AND p.employee_id = :person""",
         {"bulletin": bulletin["id"], "person": employee_id},
     )

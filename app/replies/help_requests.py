@@ -167,7 +167,9 @@ async def _open(session: AsyncSession, actor: Actor, key: str, request_id: int, 
     if not found:
         raise NotFound(f"There is no help request {request_id} in {key}.")
     if not told:
-        access.require_department(actor, found[0]["department"])
+        # Help that is open is the present lead's to see to as well: it is told to them.
+        mine = actor.department is not None and fold(actor.department) == fold(found[0]["present_department"])
+        access.require_department(actor, found[0]["present_department" if mine else "department"])
     if found[0]["closed_at"] is not None:
         raise Conflict("This help request is closed already.")
     return found[0]

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.channels.media import Medium, clean
-from app.kernel.columns import array, identity, moment, reference
+from app.kernel.columns import array, as_they_were, identity, moment, number, reference
 
 
 class InboundMessage(SQLModel, table=True):
@@ -61,6 +61,8 @@ class FieldReport(SQLModel, table=True):
 
     __tablename__ = "field_report"
     __table_args__ = (
+        as_they_were(),
+        CheckConstraint("(person_id IS NULL) = (person_version_id IS NULL)", name="person_version"),
         CheckConstraint("via IN ('sms', 'page')", name="via"),
         CheckConstraint("jsonb_typeof(media) = 'array'", name="media"),
         CheckConstraint("help_settled_by IS NULL OR help_settled_at IS NOT NULL", name="help_settled"),
@@ -72,7 +74,8 @@ class FieldReport(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=identity())
     incident_id: int | None = Field(default=None, sa_column=reference("incident.id", nullable=True, index=True))
-    person_id: int | None = Field(default=None, sa_column=reference("person.id", nullable=True))
+    person_id: int | None = Field(default=None, sa_column=number(nullable=True))
+    person_version_id: int | None = Field(default=None, sa_column=number(nullable=True))
     number: str | None = None
     text: str
     maybe_help: bool = False
@@ -137,6 +140,7 @@ class HelpRequest(SQLModel, table=True):
 
     __tablename__ = "help_request"
     __table_args__ = (
+        as_they_were(),
         CheckConstraint("(taken_by IS NULL) = (taken_at IS NULL)", name="taken"),
         Index("ix_help_request_climb_at", "climb_at", postgresql_where="climb_at IS NOT NULL"),
         Index("uq_help_request_open", "delivery_id", unique=True, postgresql_where="closed_at IS NULL"),
@@ -146,7 +150,8 @@ class HelpRequest(SQLModel, table=True):
     id: int | None = Field(default=None, sa_column=identity())
     incident_id: int = Field(sa_column=reference("incident.id", index=True))
     delivery_id: int | None = Field(default=None, sa_column=reference("delivery.id", nullable=True))
-    person_id: int = Field(sa_column=reference("person.id"))
+    person_id: int = Field(sa_column=number())
+    person_version_id: int | None = Field(default=None, sa_column=number())
     opened_at: datetime = Field(sa_column=moment())
     told_rung: int = -1
     climb_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))

@@ -54,9 +54,9 @@ async def of_incident(
         """
         SELECT f.id, f.text, f.maybe_help AND f.help_settled_at IS NULL AS maybe_help,
                f.maybe_stop AND f.stop_settled_at IS NULL AS maybe_stop, f.media, f.via, f.at, f.number,
-               p.employee_id AS person_id, p.name, p.site, dep.name AS department
+               p.employee_id AS person_id, v.name, v.site, v.title, dep.name AS department
         FROM field_report f LEFT JOIN person p ON p.id = f.person_id
-        LEFT JOIN department dep ON dep.id = p.department_id
+        LEFT JOIN person_version v ON v.id = f.person_version_id LEFT JOIN department dep ON dep.id = v.department_id
         WHERE f.incident_id = :incident AND (CAST(:before AS bigint) IS NULL OR f.id < :before)
           AND (CAST(:department AS text) IS NULL OR dep.key = :department)
         ORDER BY f.id DESC LIMIT :limit

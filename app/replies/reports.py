@@ -66,5 +66,6 @@ def show(entry: RowMapping) -> dict[str, Any]:
         "name": entry["name"] or SOMEONE,
         "department": entry["department"],
         "site": entry["site"],
+        "title": entry["title"],
         "number": None if entry["person_id"] or not entry["number"] else directory.mask(entry["number"]),
     }

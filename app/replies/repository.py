@@ -17,7 +17,8 @@ _NUMBER = """(SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND
   ORDER BY c.position LIMIT 1) AS number"""
 """Where somebody may be called: the first number of person `p`."""
 
-_HELP_NOTICES = f"""FROM notice n JOIN person tp ON tp.id = n.person_id JOIN delivery nd ON nd.notice_id = n.id
+_HELP_NOTICES = f"""FROM notice n JOIN delivery nd ON nd.notice_id = n.id
+  JOIN person_version tp ON tp.id = nd.person_version_id
   JOIN LATERAL (
     SELECT bool_or(na.state = 'queued' AND na.not_before > nd.created_at) AS waits,
            bool_or(na.state NOT IN ({sql_list(CAME_TO_NOTHING)})
@@ -247,9 +248,10 @@ async def help_asked(session: AsyncSession, request_ids: Sequence[int]) -> Seque
     return await rows(
         session,
         f"""SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, ca.name AS closed_by,
-                  ta.person_employee_id AS taken_by_person, p.name, p.title AS job, p.site, dep.name AS department,
+                  ta.person_employee_id AS taken_by_person, v.name, v.title AS job, v.site, dep.name AS department,
                   {_NUMBER}
-           FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
+           FROM help_request h JOIN person p ON p.id = h.person_id JOIN person_version v ON v.id = h.person_version_id
+           JOIN department dep ON dep.id = v.department_id
            LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by
            WHERE h.id = ANY(:ids) ORDER BY h.id""",
         {"ids": list(request_ids)},
@@ -277,15 +279,17 @@ async def help_requests(
         session,
         f"""
         SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, h.taken_by AS taken_by_id,
-               ca.name AS closed_by, h.person_id AS person_key, p.employee_id AS person_id, p.name, p.site, p.title,
-               dep.name AS department, b.number AS bulletin, h.climb_at,
+               ca.name AS closed_by, h.person_id AS person_key, p.employee_id AS person_id, v.name, v.site, v.title,
+               dep.name AS department, present.name AS present_department, b.number AS bulletin, h.climb_at,
                {HELP_TOLD} AS told, {HELP_TOLD_LATER} AS told_later
-        FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
+        FROM help_request h JOIN person p ON p.id = h.person_id JOIN person_version v ON v.id = h.person_version_id
+        JOIN department dep ON dep.id = v.department_id JOIN department present ON present.id = p.department_id
         JOIN delivery d ON d.id = h.delivery_id JOIN bulletin b ON b.id = d.bulletin_id
         LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by
         WHERE h.incident_id = :incident AND (CAST(:id AS bigint) IS NULL OR h.id = :id)
           AND (CAST(:after AS bigint) IS NULL OR h.id > :after)
-          AND (CAST(:department AS text) IS NULL OR dep.key = :department)
+          AND (CAST(:department AS text) IS NULL OR dep.key = :department
+            OR (h.closed_at IS NULL AND present.key = :department))
         ORDER BY h.id LIMIT :limit {"FOR UPDATE OF h" if lock else ""}
         """,
         {"incident": incident_id, "id": request_id, "after": after, "department": department, "limit": limit},

@@ -36,11 +36,12 @@ async def of_notice(session: AsyncSession, notice_id: int) -> Sequence[RowMappin
                  SELECT c.address FROM contact_point c WHERE c.person_id = each.person_id
                    AND c.kind IN ('mobile', 'phone') ORDER BY c.position LIMIT 1) END AS number
         FROM (
-          SELECT d.id, p.id AS person_id, p.name, p.title AS job, p.site, dep.name AS department, b.number AS bulletin,
+          SELECT d.id, p.id AS person_id, v.name, v.title AS job, v.site, dep.name AS department, b.number AS bulletin,
                  d.response, d.responded_via, d.responded_at, a.name AS recorded_by, b.sent_at,
                  (d.response IS NULL AND d.cancelled_at IS NULL AND b.state = 'sent' AND p.active) AS open
           FROM escalation e JOIN delivery d ON d.id = e.delivery_id JOIN bulletin b ON b.id = d.bulletin_id
-          JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+          JOIN person p ON p.id = d.person_id JOIN person_version v ON v.id = d.person_version_id
+          JOIN department dep ON dep.id = v.department_id
           LEFT JOIN LATERAL (
             SELECT k.account_id FROM acknowledgment k WHERE k.delivery_id = d.id ORDER BY k.at DESC, k.id DESC LIMIT 1
           ) k ON true

@@ -8,7 +8,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries.states import PROVIDER_STATUSES, State
-from app.deliveries.status import ATTEMPT_SUMMARY, STATUS
+from app.deliveries.status import ATTEMPT_SUMMARY, GONE, STATUS
 from app.deliveries.telling import HOW_TOLD
 from app.kernel.db import rows, run
 
@@ -28,8 +28,9 @@ async def roles(session: AsyncSession, incident_id: int) -> Sequence[RowMapping]
     """Everybody who held a role, in order."""
     return await rows(
         session,
-        """SELECT r.role, r.assumed_at, r.released_at, p.employee_id AS person_id, coalesce(p.name, a.name) AS name
-           FROM role_assignment r LEFT JOIN person p ON p.id = r.person_id LEFT JOIN account a ON a.id = r.account_id
+        """SELECT r.role, r.assumed_at, r.released_at, p.employee_id AS person_id, coalesce(v.name, a.name) AS name
+           FROM role_assignment r LEFT JOIN person p ON p.id = r.person_id
+           LEFT JOIN person_version v ON v.id = r.person_version_id LEFT JOIN account a ON a.id = r.account_id
            WHERE r.incident_id = :incident ORDER BY r.assumed_at, r.id""",
         {"incident": incident_id},
     )
@@ -103,20 +104,22 @@ async def recipients(session: AsyncSession, incident_id: int) -> Sequence[RowMap
           GROUP BY k.delivery_id
         ), told AS (
           SELECT e.delivery_id, json_agg(json_build_object(
-            'tell', e.tell, 'person_id', tp.employee_id, 'name', tp.name, 'at', e.at,
+            'tell', e.tell, 'person_id', tp.employee_id, 'name', tv.name, 'at', e.at,
             'failed', how.failed, 'left_at', how.left_at)
             ORDER BY e.at, e.id) AS list
           FROM escalation e JOIN mine ON mine.id = e.delivery_id JOIN person tp ON tp.id = e.person_id
+          JOIN delivery td ON td.notice_id = e.notice_id JOIN person_version tv ON tv.id = td.person_version_id
           LEFT JOIN LATERAL ({HOW_TOLD}) how ON true
           GROUP BY e.delivery_id
         )
-        SELECT b.number AS bulletin, b.sent_at, p.employee_id AS person_id, p.name, p.site, p.active,
+        SELECT b.number AS bulletin, b.sent_at, p.employee_id AS person_id, v.name, v.site, {GONE} AS gone,
                dep.name AS department, d.audience, d.response, d.responded_via, d.responded_at, d.cancel_reason,
                d.unreachable_reason, {STATUS} AS status,
                coalesce(attempts.list, '[]'::json) AS attempts, coalesce(answers.list, '[]'::json) AS answers,
                coalesce(told.list, '[]'::json) AS told
         FROM mine d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
-        JOIN person p ON p.id = d.person_id JOIN department dep ON dep.id = p.department_id
+        JOIN person p ON p.id = d.person_id JOIN person_version v ON v.id = d.person_version_id
+        JOIN department dep ON dep.id = v.department_id
         LEFT JOIN ({ATTEMPT_SUMMARY} JOIN mine x ON x.id = a.delivery_id GROUP BY a.delivery_id) s
           ON s.delivery_id = d.id
         LEFT JOIN attempts ON attempts.delivery_id = d.id LEFT JOIN answers ON answers.delivery_id = d.id
@@ -131,10 +134,10 @@ async def field_reports(session: AsyncSession, incident_id: int) -> Sequence[Row
     """All of the incident's, the oldest first."""
     return await rows(
         session,
-        """SELECT f.id, f.at, f.via, f.text, f.maybe_help, f.number, p.employee_id AS person_id, p.name, p.site,
+        """SELECT f.id, f.at, f.via, f.text, f.maybe_help, f.number, p.employee_id AS person_id, v.name, v.site,
                   dep.name AS department
            FROM field_report f LEFT JOIN person p ON p.id = f.person_id
-           LEFT JOIN department dep ON dep.id = p.department_id
+           LEFT JOIN person_version v ON v.id = f.person_version_id LEFT JOIN department dep ON dep.id = v.department_id
            WHERE f.incident_id = :incident ORDER BY f.at, f.id""",
         {"incident": incident_id},
     )
@@ -145,8 +148,9 @@ async def help_requests(session: AsyncSession, incident_id: int) -> Sequence[Row
     return await rows(
         session,
         """SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, t.name AS taken_by, c.name AS closed_by,
-                  p.employee_id AS person_id, p.name, p.site, dep.name AS department, b.number AS bulletin
-           FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
+                  p.employee_id AS person_id, v.name, v.site, dep.name AS department, b.number AS bulletin
+           FROM help_request h JOIN person p ON p.id = h.person_id JOIN person_version v ON v.id = h.person_version_id
+           JOIN department dep ON dep.id = v.department_id
            JOIN delivery d ON d.id = h.delivery_id JOIN bulletin b ON b.id = d.bulletin_id
            LEFT JOIN account t ON t.id = h.taken_by LEFT JOIN account c ON c.id = h.closed_by
            WHERE h.incident_id = :incident ORDER BY h.opened_at, h.id""",
