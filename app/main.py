@@ -82,6 +82,7 @@ def create_app(
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     documentation.install(app)
     app.add_middleware(asgi.BodyLimit, limit=max_body_bytes, large={"/api/v1/people/imports": 64 * max_body_bytes})
+    app.add_middleware(asgi.CleanLinks)
     app.add_middleware(asgi.SafeHeaders)
     problems.describe(app)
     return app

@@ -14,7 +14,7 @@ from app.access import service
 from app.access.matrix import Action, Actor
 from app.kernel.errors import Unauthorized
 from app.kernel.house import House
-from app.web import csrf
+from app.web import csrf, links
 from app.web.forms import Form, read_form
 from app.web.templating import page, see
 
@@ -116,6 +116,7 @@ async def sign_in(
     secret: Secret, request: Request, house: HouseDep, goal: Annotated[str, Query(alias="next", max_length=200)] = "/"
 ) -> Response:
     """Uses the link up and goes on to `next`, when that is a page of ours."""
+    goal = links.without_tail(goal, house.signer) or goal
     where = goal if _OURS.fullmatch(goal) else "/"
     try:
         async with house.db.begin() as session:

@@ -39,7 +39,14 @@ async def preview(key: Text, number: Number, request: Request, house: HouseDep, 
 
 
 async def _page(
-    request: Request, house: House, visit: Visit, key: str, number: int, *, refusal: MusterError | None = None
+    request: Request,
+    house: House,
+    visit: Visit,
+    key: str,
+    number: int,
+    *,
+    refusal: MusterError | None = None,
+    ask_first: bool = False,
 ) -> HTMLResponse:
     async with house.db.begin() as session:
         incident = await incidents.get(session, key)
@@ -74,6 +81,7 @@ async def _page(
         newest=newest,
         many=total > house.confirm_above and not to_nobody,
         refusal=refusal,
+        ask_first=ask_first,
         words=page_words,
     )
 
@@ -159,6 +167,8 @@ async def send(key: Text, number: Number, request: Request, house: HouseDep, pos
 
 @router.post("/incidents/{key}/bulletins/{number}/cancel")
 async def cancel(key: Text, number: Number, request: Request, house: HouseDep, posted: Cancelling) -> Response:
+    if not posted.form.text("sure"):  # a page that is older than the question
+        return await _page(request, house, posted.visit, key, number, ask_first=True)
     try:
         async with house.db.begin() as session:
             await sending.cancel(session, house, posted.actor, key, number)

@@ -24,8 +24,9 @@ from app.web.inputs import Text
 
 router = APIRouter()
 
-LOOK_SECONDS = 15.0
-"""Looks this often even when nothing was heard: a due time passes without anybody changing anything."""
+LOOK_SECONDS = 10.0
+"""Looks this often even when nothing was heard: a due time passes without anybody changing anything, and a page that
+hears nothing for twenty seconds says so."""
 
 LEAST_SECONDS = 0.6
 MOST_SECONDS = 1.2
@@ -35,7 +36,7 @@ cannot keep a process busy, and still short enough to be right within two second
 
 @router.get("/incidents/{key}/live", response_class=StreamingResponse)
 async def live(key: Text, request: Request, house: HouseDep, visit: Reading) -> StreamingResponse:
-    """`part` events: `{"id": the element's, "html": its new text}`."""
+    """At each look a `heartbeat`, then a `part` for what changed: `{"id": the element's, "html": its new text}`."""
     async with house.db.begin() as session:
         await incidents.get(session, key)
     hub: Hub = request.app.state.hub
@@ -65,14 +66,11 @@ async def _events(
             context = await asyncio.shield(_load(house, visit, secret, key, filters))
             if context is None:
                 return  # signed out or left: the browser asks again and is refused
-            said = False
+            yield sse.event("heartbeat", {"id": "part-as-of", "html": page_view.part(house, "as_of", context)})
             for name in PARTS:
                 html = page_view.part(house, name, context)
                 if known.get(name) != html:
                     known[name] = html
-                    said = True
                     yield sse.event("part", {"id": f"part-{name}", "html": html})
-            if not said:
-                yield sse.KEEP_ALIVE
             took = time.monotonic() - began
             await asyncio.sleep(min(MOST_SECONDS, max(LEAST_SECONDS, 3 * took)))

@@ -27,7 +27,7 @@ async def board(session: AsyncSession, key: str, number: int) -> dict[str, Any]:
     if found is None:
         incident = await incidents.get(session, key)
         await bulletins.get(session, incident["id"], number)
-        raise NotFound(f"There is no bulletin number {number} in {key}.")
+        raise NotFound(f"{key} has no bulletin {number}.")
     return show(found)
 
 

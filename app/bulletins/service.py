@@ -178,7 +178,7 @@ NOBODY_TOLD = "nobody was told anything in this incident yet; sent before anythi
 async def get(session: AsyncSession, incident_id: int, number: int, *, lock: bool = False) -> RowMapping:
     found = await repository.by_number(session, incident_id, number, lock=lock)
     if found is None:
-        raise NotFound(f"There is no bulletin number {number} in this incident.")
+        raise NotFound(f"This incident has no bulletin {number}.")
     return found
 
 

@@ -14,7 +14,7 @@ from app.directory import service as directory
 from app.incidents import repository, timeline, versions
 from app.incidents.lifecycle import CLOSED, OPEN_STATUSES, may_move
 from app.incidents.models import SEVERITIES
-from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
+from app.kernel.errors import Conflict, FieldError, Invalid, NoSuchIncident, NotFound
 from app.kernel.house import House
 from app.playbooks import due
 from app.playbooks import facts as fact_rules
@@ -90,7 +90,7 @@ async def get(session: AsyncSession, key: str, *, lock: bool = False) -> RowMapp
     """The incident's row with its playbook and commander. Raises NotFound."""
     found = await repository.by_key(session, key, lock=lock)
     if found is None:
-        raise NotFound(f"No incident has the key {key[:40]!r}. Keys look like INC-2026-0001.")
+        raise NoSuchIncident(f"No incident has the key {key[:40]!r}. Keys look like INC-2026-0001.")
     return found
 
 

@@ -62,6 +62,10 @@ class NotFound(MusterError):
     title = "Not found"
 
 
+class NoSuchIncident(NotFound):
+    """The incident itself: whatever is said to lie below it is not there either."""
+
+
 class MethodNotAllowed(MusterError):
     status = 405
     kind = "method-not-allowed"

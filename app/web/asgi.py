@@ -1,10 +1,12 @@
-"""Pure ASGI layers around the app: a limit on bodies, and the headers that keep pages safe."""
+"""Pure ASGI layers around the app: a limit on bodies, links as they were meant, headers that keep pages safe."""
 
 from __future__ import annotations
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.kernel.errors import TooLarge
+from app.web import links
 from app.web.problems import problem
 
 CSP = (
@@ -60,6 +62,25 @@ class BodyLimit:
 
 class _Over(BaseException):
     """Passes through every handler between the reader and the limit."""
+
+
+class CleanLinks:
+    """Leads a link with a full stop or bracket behind it to the address that was meant, whatever the method."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        clean = None
+        if scope["type"] == "http":
+            clean = links.without_tail(scope["path"], scope["app"].state.house.signer)
+        if clean is None:
+            await self.app(scope, receive, send)
+            return
+        query = scope["query_string"].decode("latin-1")
+        # 307 keeps method and body.
+        where = Response(status_code=307, headers={"Location": f"{clean}?{query}" if query else clean})
+        await where(scope, receive, send)
 
 
 class SafeHeaders:

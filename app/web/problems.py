@@ -15,7 +15,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.kernel.errors import ALL_ERRORS, BadRequest, FieldError, Invalid, MusterError, Unavailable, UnsupportedMedia
+from app.kernel.errors import (
+    ALL_ERRORS,
+    BadRequest,
+    FieldError,
+    Invalid,
+    MusterError,
+    NotFound,
+    Unavailable,
+    UnsupportedMedia,
+)
 
 log = logging.getLogger("muster.web")
 
@@ -165,6 +174,8 @@ def install(app: FastAPI) -> None:
 
     async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        if wants_page(request) and any(entry["loc"][0] == "path" for entry in error.errors()):
+            return answer(request, NotFound(_PLAIN_STATUS[404]))
         return answer(request, validation_problem(error, request.headers.get("content-type", "")))
 
     def answer(request: Request, error: MusterError) -> Response:

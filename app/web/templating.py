@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -14,7 +15,7 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from app.kernel.errors import MusterError
+from app.kernel.errors import MusterError, NoSuchIncident
 from app.kernel.house import House
 from app.web import times
 from app.web.inputs import iso
@@ -127,18 +128,24 @@ _WHAT_TO_DO = {
     503: "Wait a few seconds and try again. Nothing was changed.",
 }
 _ELSE = "Try again in a minute."
+_BACK = "Check the number in the address, or go back to the incident."
+
+
+_BELOW_INCIDENT = re.compile(r"/incidents/(INC-\d{4}-\d{4,9})/.+", re.ASCII)
 
 
 def error_page(request: Request, error: MusterError) -> Response:
-    """What happened, what to do, whom to call. Never shows what went wrong inside."""
+    """What happened, what to do, whom to call, and the way back. Never shows what went wrong inside."""
     staff = request.scope["path"].startswith("/a/")
+    below = None if isinstance(error, NoSuchIncident) else _BELOW_INCIDENT.fullmatch(request.scope["path"])
     response = page(
         request,
         "staff_error.html" if staff else "error.html",
         status=error.status,
         error=error,
-        what_to_do=_WHAT_TO_DO.get(error.status, _ELSE),
+        what_to_do=_BACK if below and error.status == 404 else _WHAT_TO_DO.get(error.status, _ELSE),
         signed_out=error.status == 401,
+        of_incident=below[1] if below and error.status != 401 else None,
     )
     if error.status == 503:
         response.headers["Retry-After"] = "5"

@@ -137,6 +137,44 @@ async def test_the_board_follows_without_disturbing_who_types(muster: Stack, bro
     await context.close()
 
 
+async def test_a_board_that_hears_nothing_for_twenty_seconds_says_so_until_it_hears_again(
+    quiet: Stack, browser: Browser
+) -> None:
+    key = await quiet.declare()
+    context = await browser.new_context()
+    page = await _signed_in(quiet, context)
+    await page.clock.install()
+    await page.goto(f"{quiet.base_url}/incidents/{key}")
+    silence = page.locator("#stale")
+    await expect(page.locator("#part-as-of")).to_contain_text(re.compile(r"As of \d\d:\d\d:\d\d UTC"))
+    await page.clock.fast_forward(15_000)
+    await expect(silence).to_be_hidden()
+    await page.clock.fast_forward(30_000)
+    await expect(silence).to_contain_text(
+        re.compile(r"No contact since \d\d:\d\d:\d\d UTC\. This page may be out of date\.")
+    )
+    await expect(silence).to_be_visible()
+    await expect(silence.get_by_role("link", name="Reload")).to_be_visible()
+    await quiet.call("PATCH", f"/incidents/{key}", {"status": "identified", "reason": "found it"})
+    await expect(silence).to_be_hidden()
+    await context.close()
+
+
+async def test_a_draft_is_discarded_only_after_the_question(quiet: Stack, browser: Browser) -> None:
+    key = await quiet.declare()
+    number = await quiet.write(key)
+    context = await browser.new_context(java_script_enabled=False)
+    page = await _signed_in(quiet, context)
+    await page.goto(f"{quiet.base_url}/incidents/{key}/bulletins/{number}")
+    await page.get_by_text(f"Discard bulletin {number}", exact=True).click()
+    await expect(page.get_by_text("Nobody will get bulletin 1, and it can't be brought back.")).to_be_visible()
+    assert (await quiet.call("GET", f"/incidents/{key}/bulletins/{number}"))["state"] == "approved"
+    await page.get_by_role("button", name=f"Yes, discard bulletin {number}").click()
+    await expect(page.get_by_text("The bulletin is cancelled.")).to_be_visible()
+    assert (await quiet.call("GET", f"/incidents/{key}/bulletins/{number}"))["state"] == "cancelled"
+    await context.close()
+
+
 async def test_ticking_sites_counts_again_by_itself(quiet: Stack, browser: Browser) -> None:
     context = await browser.new_context()
     page = await _signed_in(quiet, context)

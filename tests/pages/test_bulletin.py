@@ -161,6 +161,13 @@ async def test_a_sent_bulletin_shows_what_was_sent_and_can_be_stopped(site: Site
     assert "Sent 03:00 UTC, just now." in page.text
     assert not page.has_form("/approve")
     assert not page.has_form("/send")
+    asked = await surfer.send(
+        page.form("/cancel").action, [e for e in page.form("/cancel").data(None) if e[0] != "sure"]
+    )
+    assert (await site.one("SELECT state FROM bulletin"))["state"] == "sent", (
+        "an older page's press is asked about first"
+    )
+    assert 'id="stop" open' in asked.html
     stopped = await surfer.press(page, "/cancel", "Stop bulletin 1")
     assert "The bulletin is cancelled" in stopped.text
     assert (await site.one("SELECT state FROM bulletin"))["state"] == "cancelled"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx2
 
 from app.access import service as access
 from app.access.pages import COOKIE
+from app.board import api, live_page
 from tests.stack import Stack, stack
 
 
@@ -27,6 +29,27 @@ async def _parts(response: httpx2.Response) -> AsyncIterator[tuple[str, str]]:
         if line.startswith("data: "):
             part = json.loads(line[6:])
             yield part["id"], part["html"]
+
+
+async def test_a_stream_that_has_nothing_to_say_is_heard_every_ten_seconds(database_url: str, tmp_path: Path) -> None:
+    assert live_page.LOOK_SECONDS <= 10
+    assert api.KEEP_ALIVE_SECONDS <= 10
+    async with stack(database_url, tmp_path, worker=False) as muster:
+        await muster.import_people(PEOPLE)
+        key = await muster.declare()
+        secret = await _signed_in(muster)
+        browser = httpx2.AsyncClient(
+            verify=False, base_url=muster.base_url, cookies={COOKIE: secret}, trust_env=False, timeout=30
+        )
+        async with browser, browser.stream("GET", f"/incidents/{key}/live") as response:
+            lines = response.aiter_lines()
+            async with asyncio.timeout(10):
+                async for line in lines:
+                    if line == "event: heartbeat":
+                        break
+                part = json.loads((await anext(lines))[6:])
+    assert part["id"] == "part-as-of"
+    assert re.search(r"As of \d\d:\d\d:\d\d UTC", part["html"])
 
 
 async def _until(parts: AsyncIterator[tuple[str, str]], element: str, words: str) -> float:

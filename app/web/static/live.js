@@ -22,11 +22,29 @@
   }
   setInterval(tick, 1000);
 
+  const SILENT_AFTER = 20000; // milliseconds
   const main = document.querySelector("main[data-live]");
   if (main && "EventSource" in window) {
     const waiting = new Map();
     const stale = document.getElementById("stale");
     let source = null;
+    let heard = Date.now();
+
+    // The stream speaks every ten seconds at least, so silence means that nothing here can be relied on.
+    function contact() {
+      heard = Date.now();
+      stale.hidden = true;
+    }
+
+    function noContact() {
+      stale.querySelector("strong").textContent = document.getElementById("part-as-of").dataset.at;
+      stale.hidden = false;
+    }
+
+    function listen() {
+      if (stale.hidden && Date.now() - heard >= SILENT_AFTER) noContact();
+    }
+    setInterval(listen, 1000);
 
     // A part is left alone while somebody types in it or has a form open in it; it is put in when they are done.
     function busy(element) {
@@ -61,13 +79,15 @@
     function connect() {
       if (source || document.hidden) return;
       source = new EventSource(main.dataset.live);
-      source.addEventListener("part", (event) => {
-        const part = JSON.parse(event.data);
-        put(part.id, part.html);
-      });
-      source.onopen = () => { if (stale) stale.hidden = true; };
+      for (const name of ["part", "heartbeat"]) {
+        source.addEventListener(name, (event) => {
+          const part = JSON.parse(event.data);
+          put(part.id, part.html);
+          contact();
+        });
+      }
       source.onerror = () => {
-        if (stale) stale.hidden = false;
+        noContact();
         // Refused (signed out, say): the browser does not ask again by itself.
         if (source && source.readyState === EventSource.CLOSED) { disconnect(); setTimeout(connect, 5000); }
       };
@@ -78,7 +98,11 @@
       if (source) source.close();
       source = null;
     }
-    document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) { disconnect(); return; }
+      listen();
+      connect();
+    });
     addEventListener("pagehide", disconnect);
     addEventListener("pageshow", connect);
     connect();
