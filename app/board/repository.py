@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.deliveries.planning import WHEN_IT_FAILS_SQL
 from app.deliveries.status import ATTEMPT_SUMMARY, GONE, STATUS
 from app.deliveries.telling import HOW_TOLD
 from app.kernel.db import row, rows
@@ -40,7 +41,7 @@ _BOARD = f"""
   coming AS (
     SELECT l.channel AS step, m.next_step_at AS at FROM mine m JOIN person p ON p.id = m.person_id AND p.active
     JOIN ladder_step l ON l.bulletin_id = m.bulletin_id AND l.rung = m.next_rung
-    WHERE m.response IS NULL AND m.cancelled_at IS NULL
+    WHERE m.response IS NULL AND m.cancelled_at IS NULL AND m.next_step_at < {WHEN_IT_FAILS_SQL}
     UNION ALL
     SELECT 'tell ' || l.tell, m.next_tell_at FROM mine m JOIN person p ON p.id = m.person_id AND p.active
     JOIN ladder_step l ON l.bulletin_id = m.bulletin_id AND l.rung = m.next_tell_rung
@@ -129,6 +130,7 @@ async def recipients(
            FROM attempt a WHERE a.delivery_id = c.id) AS attempts
         FROM chosen c
         LEFT JOIN ladder_step l ON l.bulletin_id = c.bulletin_id AND l.rung = c.next_rung
+          AND c.next_step_at < {WHEN_IT_FAILS_SQL}
         LEFT JOIN ladder_step t ON t.bulletin_id = c.bulletin_id AND t.rung = c.next_tell_rung
         ORDER BY c.id
         """,

@@ -75,15 +75,26 @@ def interval_findings(*, last_sent: datetime | None, now: datetime, least: timed
     ]  # fmt: skip
 
 
-def ladder_findings(tried: Sequence[str], channels: Sequence[str]) -> list[Finding]:
-    """What a ladder that tries these channels cannot do where only `channels` have a provider."""
+CALLS_NOBODY = (
+    "has no step for an all-clear, which calls nobody and is sent by text and email only; "
+    "add a step with send: sms or email"
+)
+
+
+def ladder_findings(tried: Sequence[str], channels: Sequence[str], *, asking: bool = True) -> list[Finding]:
+    """What a ladder that tries these channels cannot do where only `channels` have a provider.
+
+    `asking` is false for news: its ladder is what is left without calls.
+    """
     unusable = [channel for channel in tried if channel not in channels]
     if len(unusable) < len(tried):
         return [
             Finding("note", "ladder", f"its step send: {channel} is skipped, because {channel} has no provider here")
             for channel in unusable
         ]
-    if not tried:
+    if not tried and not asking:
+        what = CALLS_NOBODY
+    elif not tried:
         what = "only tells others and tries nobody; add a step with send: sms, email or voice"
     else:
         what = (
@@ -107,15 +118,16 @@ def channel_findings(trouble: Sequence[Mapping[Any, Any]]) -> list[Finding]:
 
 
 def sample(
-    *, audience: str, channel: str, language: str, subject: str | None, body: str, link: str, drill: bool
+    *, audience: str, channel: str, language: str, subject: str | None, body: str, link: str, drill: bool, asking: bool
 ) -> Text:
-    """A message as a person would see it, with the sample code."""
+    """A message as a person would see it, with the sample code where it asks for an answer."""
+    code = render.SAMPLE_CODE if asking else None
     if channel == "sms":
         return Text(
             audience, channel, language, None,
-            render.sms(body=body, link=link, code=render.SAMPLE_CODE, drill=drill),
+            render.sms(body=body, link=link, code=code, drill=drill),
         )  # fmt: skip
     if channel == "email":
-        mail = render.email(subject=subject or "", body=body, link=link, code=render.SAMPLE_CODE, drill=drill)
+        mail = render.email(subject=subject or "", body=body, link=link, code=code, drill=drill)
         return Text(audience, channel, language, mail.subject, mail.text)
     return Text(audience, channel, language, None, render.voice(body=body, drill=drill))

@@ -14,6 +14,8 @@ from app.kernel.columns import document, identity, moment, reference
 class Bulletin(SQLModel, table=True):
     """After `sent_at` a trigger refuses every change but cancellation.
 
+    `asks`: it is a question, to be answered; an all-clear is news (`playbooks.stages.asks`).
+
     `facts` are complete (incident's and its own); `audiences` in the playbook's order. `problems` holds the errors
     and warnings found when it was written. `corrects` is the number of the bulletin that this one puts right.
     """
@@ -25,6 +27,7 @@ class Bulletin(SQLModel, table=True):
         CheckConstraint("state <> 'sent' OR sent_at IS NOT NULL", name="sent"),
         CheckConstraint("stage IN ('investigating', 'identified', 'monitoring', 'resolved')", name="stage"),
         CheckConstraint("number > 0", name="number"),
+        CheckConstraint("asks OR stage = 'resolved'", name="asks"),
     )
 
     id: int | None = Field(default=None, sa_column=identity())
@@ -38,6 +41,7 @@ class Bulletin(SQLModel, table=True):
     problems: list[dict[str, Any]] = Field(sa_column=document())
     warnings_accepted: bool = False
     corrects: int | None = None
+    asks: bool = Field(default=True, sa_column_kwargs={"server_default": "true"})
     created_by: int = Field(sa_column=reference("account.id"))
     created_at: datetime = Field(sa_column=moment())
     approved_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))

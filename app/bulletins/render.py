@@ -11,8 +11,8 @@ SAMPLE_CODE = "K7"
 SAMPLE_TOKEN = "a2b3c4d5e6f7g2h3i4j5"  # noqa: S105 (stands for a link in previews, opens nothing)
 
 
-def sms(*, body: str, link: str, code: str, drill: bool) -> str:
-    """The text message whole."""
+def sms(*, body: str, link: str, code: str | None, drill: bool) -> str:
+    """The text message whole. Without a code it is news, which asks for no answer."""
     return compose_sms(body, link=link, code=code, drill=drill)
 
 
@@ -23,10 +23,15 @@ class Mail:
     html: str
 
 
-def email(*, subject: str, body: str, link: str, code: str, drill: bool) -> Mail:
-    """The mail: text, and the same as HTML. The button is a link to a page; nothing acknowledges by being fetched."""
+def email(*, subject: str, body: str, link: str, code: str | None, drill: bool) -> Mail:
+    """The mail: text, and the same as HTML. The button is a link to a page; nothing acknowledges by being fetched.
+
+    Without a code it is news: the link leads to the page, and no answer is asked for.
+    """
     how = "Press the link, then choose: OK, need help, or cannot."
-    lines = [body.strip(), f"Answer here: {link}", f"{how} By text message, your code is {code}."]
+    lines = [body.strip(), f"Read it here: {link}"]
+    if code is not None:
+        lines = [body.strip(), f"Answer here: {link}", f"{how} By text message, your code is {code}."]
     paragraphs = [part.strip() for part in body.strip().split("\n\n") if part.strip()]
     if drill:
         subject = f"DRILL: {subject} - DRILL"
@@ -41,8 +46,9 @@ def email(*, subject: str, body: str, link: str, code: str, drill: bool) -> Mail
             marked.format(". This is an exercise.") if drill else "",
             *(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in paragraphs),
             f'<p><a href="{escape(link)}" style="display:inline-block;padding:14px 22px;background:#0b5cad;'
-            'color:#fff;text-decoration:none;border-radius:6px">Read and answer</a></p>',
-            f"<p>{escape(how)}<br>If the button does not work: {escape(link)}</p>",
+            f'color:#fff;text-decoration:none;border-radius:6px">{"Read it" if code is None else "Read and answer"}</a>'
+            "</p>",
+            f"<p>{'' if code is None else f'{escape(how)}<br>'}If the button does not work: {escape(link)}</p>",
             marked.format("") if drill else "",
             "</body></html>",
         )

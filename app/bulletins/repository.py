@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.directory.audiences import route_parameters, routes_sql, why_unreachable_sql
 from app.incidents.versions import BULLETIN_VERSION
 from app.kernel.db import row, rows, run
+from app.playbooks.stages import asks
 
 NOTHING_CAME = (
     "queued", "rejected", "suppressed", "absent", "cancelled", "expired", "cancelled_there", "undelivered", "failed",
@@ -49,14 +50,14 @@ async def insert(
     found = await row(
         session,
         """INSERT INTO bulletin (incident_id, number, state, stage, severity, facts, audiences, problems,
-                                 warnings_accepted, corrects, created_by, created_at)
+                                 warnings_accepted, corrects, asks, created_by, created_at)
            SELECT :incident, coalesce(max(number), 0) + 1, 'draft', :stage, :severity, CAST(:facts AS jsonb),
-                  CAST(:audiences AS jsonb), CAST(:problems AS jsonb), false, :corrects, :by, :now
+                  CAST(:audiences AS jsonb), CAST(:problems AS jsonb), false, :corrects, :asks, :by, :now
            FROM bulletin WHERE incident_id = :incident RETURNING *""",
         {
             "incident": incident_id, "stage": stage, "severity": severity, "facts": json.dumps(facts),
             "audiences": json.dumps(audiences), "problems": json.dumps(list(problems)), "by": created_by, "now": now,
-            "corrects": corrects,
+            "corrects": corrects, "asks": asks(stage),
         },
     )  # fmt: skip
     assert found

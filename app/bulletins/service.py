@@ -20,7 +20,7 @@ from app.incidents import timeline, versions
 from app.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from app.kernel.house import House
 from app.playbooks import facts as fact_rules
-from app.playbooks import rules
+from app.playbooks import rules, stages
 from app.playbooks import service as playbooks
 from app.playbooks.schema import STAGES, Playbook, QuietHours, Script, Severity, Stage
 from app.playbooks.template import render as substitute
@@ -86,7 +86,7 @@ async def draft(
     )
     for message in messages:
         if message["channel"] == "sms":
-            sample = _sample(house, message, drill=incident["drill"])
+            sample = _sample(house, message, drill=incident["drill"], asking=stages.asks(stage))
             message["segments"] = sms_text.segments(sample.text)
             findings += checks.sms_findings(sample)
     bulletin = await repository.insert(
@@ -125,14 +125,17 @@ def _audiences(playbook: Playbook, wanted: Sequence[str] | None, errors: list[Fi
 def _render(
     playbook: Playbook, stage: Stage, audiences: Sequence[str], texts: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Every message of the bulletin, facts substituted once, for each audience, channel and language."""
+    """Every message of the bulletin, facts substituted once, for each audience, channel and language.
+
+    News calls nobody, so it has no script for a call.
+    """
     found: list[dict[str, Any]] = []
     for audience in audiences:
         script = playbook.stages[stage][audience]
         for language in ("", *script.languages):
             spoken = script.in_language(language) if language else script
             found += _messages(audience, language, spoken, texts)
-    return found
+    return [message for message in found if stages.asks(stage) or message["channel"] != stages.CALLS]
 
 
 def _messages(audience: str, language: str, script: Script, texts: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -152,7 +155,7 @@ def _messages(audience: str, language: str, script: Script, texts: Mapping[str, 
     ]
 
 
-def _sample(house: House, message: Mapping[str, Any], *, drill: bool) -> checks.Text:
+def _sample(house: House, message: Mapping[str, Any], *, drill: bool, asking: bool) -> checks.Text:
     return checks.sample(
         audience=message["audience"],
         channel=message["channel"],
@@ -161,6 +164,7 @@ def _sample(house: House, message: Mapping[str, Any], *, drill: bool) -> checks.
         body=message["text"],
         link=f"{house.base_url}/a/{render.SAMPLE_TOKEN}",
         drill=drill,
+        asking=asking,
     )
 
 
@@ -193,7 +197,8 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         meant = whom.members(playbook, bulletin, told=told)
         if whom.for_those_told(bulletin) and not told:
             notes.append(checks.Finding("note", "audiences", NOBODY_TOLD))
-        tried = playbook.channels_for(incident["severity"])
+        steps = stages.steps(playbook, incident["severity"], asking=bulletin["asks"])
+        tried = [step.send for step in steps if step.send is not None]
         counts, unreachable = await repository.expected_recipients(
             session,
             members=meant,
@@ -208,11 +213,12 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         who = await directory.responsible(session)
         if who.nobody_for_help:
             notes.append(checks.Finding("note", "ladder", NOBODY_FOR_HELP))
-        if any(step.tell == "commander" for step in playbook.ladder_for(incident["severity"])) and not (
+        if any(step.tell == "commander" for step in steps) and not (
             await repository.commander_is_here(session, bulletin["incident_id"])
         ):
             notes.append(checks.Finding("note", "ladder", NO_COMMANDER_HERE))
-        for finding in (*checks.ladder_findings(tried, house.channels), *checks.channel_findings(trouble)):
+        ladder = checks.ladder_findings(tried, house.channels, asking=bulletin["asks"])
+        for finding in (*ladder, *checks.channel_findings(trouble)):
             if finding.level == "note":
                 notes.append(finding)
             else:
@@ -235,7 +241,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
     needed, given = approval_count(playbook, incident["severity"], [entry["role"] for entry in approvals])
     shown = []
     for message in await repository.messages(session, bulletin["id"]):
-        sample = _sample(house, dict(message), drill=incident["drill"])
+        sample = _sample(house, dict(message), drill=incident["drill"], asking=bulletin["asks"])
         entry: dict[str, Any] = {"audience": sample.audience, "channel": sample.channel, "text": sample.text}
         if sample.language:
             entry["language"] = sample.language
@@ -255,6 +261,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         "number": bulletin["number"],
         "state": bulletin["state"],
         "stage": bulletin["stage"],
+        "asks": bulletin["asks"],
         "severity": bulletin["severity"],
         "facts": bulletin["facts"],
         "audiences": bulletin["audiences"],

@@ -73,29 +73,35 @@ def segments(text: str) -> int:
 
 @dataclass(frozen=True)
 class SmsParts:
-    """The parts of one text. `code` is 2 to 4 of A-Z and 0-9; `link` is the person's staff page."""
+    """The parts of one text. `link` is the person's staff page; `code` is 2 to 4 of A-Z and 0-9, None for news, which
+    asks for no answer."""
 
     body: str
     link: str
-    code: str
+    code: str | None
     drill: bool = False
 
     def text(self) -> str:
-        """The whole text: body, link, code, how to answer; a drill's begins and ends with DRILL.
+        """The whole text: body, link, code, how to answer; news ends with its link. A drill's begins and ends with
+        DRILL.
 
         Raises ValueError for a code or a link that could not be read back from the text.
         """
-        if not _CODE.fullmatch(self.code):
+        if self.code is not None and not _CODE.fullmatch(self.code):
             raise ValueError(f"a reply code is 2 to 4 of A-Z and 0-9, not {self.code!r}")
         if not self.link or any(c.isspace() for c in self.link):
             raise ValueError(f"a staff link has no spaces and is not empty, not {self.link!r}")
         said = " ".join(self.body.split())
-        message = f"{said} {self.link} Code {self.code}. {HOW_TO_ANSWER}".lstrip()
+        message = f"{said} {self.link}".lstrip()
+        if self.code is not None:
+            message += f" Code {self.code}. {HOW_TO_ANSWER}"
         return f"DRILL. {message} DRILL" if self.drill else message
 
 
-def compose_sms(body: str, *, link: str, code: str, drill: bool) -> str:
+def compose_sms(body: str, *, link: str, code: str | None, drill: bool) -> str:
     """`{body} {link} Code {code}. Reply 1 OK, 2 need help, 3 cannot`, with DRILL around it in a drill.
+
+    Without a code it is news: `{body} {link}`.
 
     The body is trimmed and its runs of white space become one space. Raises ValueError as `SmsParts.text` does.
     """

@@ -135,8 +135,9 @@ async def mark_handing_over(
           WHERE a.state = 'queued' AND a.lease_until > clock_timestamp()
           ORDER BY a.id FOR UPDATE OF a
         ), fit AS (
-          SELECT mine.*, d.code, d.person_id, d.bulletin_id, i.drill, i.severity, b.number, i.key AS incident_key,
-                 i.title, m.text, coalesce(m.subject, n.subject) AS subject, b.stage, d.audience, n.lines,
+          SELECT mine.*, CASE WHEN b.asks THEN d.code END AS code, d.person_id, d.bulletin_id, i.drill,
+                 i.severity, b.number, i.key AS incident_key, i.title, m.text,
+                 coalesce(m.subject, n.subject) AS subject, b.stage, d.audience, n.lines,
                  silent.names AS silent
           FROM mine
           JOIN delivery d ON d.id = mine.delivery_id

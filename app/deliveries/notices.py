@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries import telling
+from app.deliveries.planning import WHEN_IT_FAILS
 from app.deliveries.sending import DISPATCH_JOB
 from app.deliveries.status import OVER
 from app.directory.audiences import route_parameters, routes_sql
@@ -21,8 +22,6 @@ LADDER = ("sms", "email")
 
 PRIORITY = 1
 """Before every bulletin: few, and somebody waits."""
-
-_WHEN_IT_FAILS = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 async def tell(
@@ -152,7 +151,7 @@ async def _plan(
         session,
         """UPDATE delivery d SET next_rung = 1, next_step_at = :never FROM attempt a
            WHERE d.notice_id = ANY(:notices) AND a.delivery_id = d.id AND a.rung = 0""",
-        {"notices": [notice_id for notice_id, _ in made], "never": _WHEN_IT_FAILS},
+        {"notices": [notice_id for notice_id, _ in made], "never": WHEN_IT_FAILS},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.kinds import RINGING, sql_list
 from app.deliveries import states, telling
+from app.deliveries.status import OVER
 from app.directory.audiences import route_parameters, routes_sql, why_unreachable_sql
 from app.kernel.db import rows, run
 from app.kernel.locks import Lock
@@ -43,6 +44,12 @@ _PRIORITY = """CASE WHEN (step.incident_id, step.person_id) IN (
 """Whoever commands hears before everybody else, after help requests and escalations."""
 
 
+WHEN_IT_FAILS = datetime(9999, 1, 1, tzinfo=UTC)
+"""When the next step of a notice or of news is due: never by itself, only once the step before has failed."""
+
+WHEN_IT_FAILS_SQL = f"'{WHEN_IT_FAILS.isoformat()}'"
+
+
 @dataclass(frozen=True)
 class Rung:
     """One step of a ladder as it is kept: either a channel, or whom to tell; seconds after the send, scaled."""
@@ -70,6 +77,7 @@ async def plan(
 
     A reply code is counted on the number that the text will go to. A person's language becomes the closest one that
     the bulletin is written in: `fr` for `fr-CA`. What may not ring yet waits in the queue for the end of its hours.
+    News (`bulletin.asks` is false) goes on to another channel only when one has failed.
     """
     bulletin_id = bulletin["id"]
     await run(session, "SELECT pg_advisory_xact_lock(:lock)", {"lock": Lock.CODES.value})
@@ -170,10 +178,11 @@ async def plan(
           WHERE place = 1
         )
         UPDATE delivery SET next_rung = step.rung,
-               next_step_at = CAST(:now AS timestamptz) + make_interval(secs => step.after_seconds)
+               next_step_at = CASE WHEN :asks
+                 THEN CAST(:now AS timestamptz) + make_interval(secs => step.after_seconds) ELSE :when_it_fails END
         FROM step WHERE step.id = delivery.id AND step.place = 2
         """,
-        routes | {"bulletin": bulletin_id, "now": now},
+        routes | {"bulletin": bulletin_id, "now": now, "asks": bulletin["asks"], "when_it_fails": WHEN_IT_FAILS},
     )
     await run(
         session,
@@ -261,19 +270,19 @@ async def take_due_steps(
         f"""
         WITH due AS (
           SELECT d.id, d.person_id, d.bulletin_id, d.incident_id, d.audience, d.language, d.next_rung, b.sent_at,
-                 p.time_zone
+                 b.asks, p.time_zone
           FROM delivery d
           JOIN bulletin b ON b.id = d.bulletin_id
           JOIN incident i ON i.id = d.incident_id
           JOIN person p ON p.id = d.person_id
           WHERE d.next_step_at <= :now AND d.response IS NULL AND d.cancelled_at IS NULL
-            AND b.state = 'sent' AND i.closed_at IS NULL AND p.active
+            AND b.state = 'sent' AND NOT {OVER} AND p.active
           ORDER BY d.next_step_at LIMIT :limit FOR UPDATE OF d SKIP LOCKED
         ), r AS MATERIALIZED (
           {routes_sql(among="due")}
         ), step AS (
           SELECT due.id, due.person_id, due.incident_id, due.audience, due.language, s.rung, s.channel,
-                 s.after_seconds, r.address, due.sent_at, due.bulletin_id, due.time_zone,
+                 s.after_seconds, r.address, due.sent_at, due.asks, due.bulletin_id, due.time_zone,
                  row_number() OVER (PARTITION BY due.id ORDER BY s.rung) AS place
           FROM due JOIN ladder_step s ON s.bulletin_id = due.bulletin_id AND s.rung >= due.next_rung
           JOIN r ON r.person_id = due.person_id AND r.channel = s.channel
@@ -298,7 +307,9 @@ async def take_due_steps(
           UPDATE delivery d SET
             next_rung = later.rung,
             next_step_at = CASE WHEN later.rung IS NOT NULL
-              THEN greatest(:now, later.sent_at + make_interval(secs => later.after_seconds)) END
+              THEN CASE WHEN later.asks
+                THEN greatest(:now, later.sent_at + make_interval(secs => later.after_seconds))
+                ELSE :when_it_fails END END
           FROM due LEFT JOIN step later ON later.id = due.id AND later.place = 2
           WHERE d.id = due.id
         )
@@ -307,7 +318,7 @@ async def take_due_steps(
         FROM due LEFT JOIN taken ON taken.id = due.id
         GROUP BY 1, 2, 3
         """,
-        route_parameters(channels, countries) | {"now": now, "limit": limit},
+        route_parameters(channels, countries) | {"now": now, "limit": limit, "when_it_fails": WHEN_IT_FAILS},
     )
     taken = [dict(entry) for entry in found]
     for entry in taken:

@@ -19,6 +19,7 @@ from app.kernel.db import notify, recount
 from app.kernel.errors import Conflict
 from app.kernel.house import House
 from app.playbooks import service as playbooks
+from app.playbooks import stages
 from app.web.etags import Seen
 
 DISPATCH_JOB = "deliveries.dispatch"
@@ -58,12 +59,12 @@ async def send(
     now = house.clock.now()
     steps = [
         planning.Rung(step.send, step.tell, step.after.total_seconds() / house.time_scale)
-        for step in playbook.ladder_for(incident["severity"])
+        for step in stages.steps(playbook, incident["severity"], asking=bulletin["asks"])
     ]
     if whom.for_those_told(bulletin):
         await planning.lock_incident(session, incident["id"])
     members = whom.members(playbook, bulletin, told=True)
-    last = timedelta(seconds=max(step.seconds for step in steps))
+    last = timedelta(seconds=max((step.seconds for step in steps), default=0.0))
     quiet = await whom.quiet_windows(
         session, house, playbook.quiet_for(incident["severity"]), members, since=now, until=now + last + QUIET_BEYOND
     )

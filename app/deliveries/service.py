@@ -154,9 +154,9 @@ async def stop_steps(session: AsyncSession, *, now: datetime) -> int:
         session,
         # Where only telling others was left, nothing of the person's own is stopped: they stay as they are.
         f"""UPDATE delivery d SET next_rung = NULL, next_step_at = NULL, next_tell_rung = NULL, next_tell_at = NULL,
-                  cancelled_at = CASE WHEN i.closed_at IS NOT NULL AND d.next_rung IS NOT NULL
+                  cancelled_at = CASE WHEN {OVER} AND d.next_rung IS NOT NULL
                     THEN coalesce(d.cancelled_at, :now) ELSE d.cancelled_at END,
-                  cancel_reason = CASE WHEN i.closed_at IS NOT NULL AND d.next_rung IS NOT NULL
+                  cancel_reason = CASE WHEN {OVER} AND d.next_rung IS NOT NULL
                     THEN coalesce(d.cancel_reason, 'the incident is closed') ELSE d.cancel_reason END
            FROM delivery again LEFT JOIN bulletin b ON b.id = again.bulletin_id, incident i, person p
            WHERE (d.next_step_at <= :now OR d.next_tell_at <= :now) AND again.id = d.id

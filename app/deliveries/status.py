@@ -10,9 +10,12 @@ from app.deliveries.states import IN_FLIGHT, WITH_PROVIDER, sql_list
 
 STATUSES = ("acknowledged", "need_help", "cannot", "cancelled", "waiting", "pending", "uncertain", "unreachable")
 
-OVER = "coalesce(i.closed_at >= d.created_at, false)"
-"""Whether the incident `i` was closed after the delivery `d` was made. Who asks for help afterwards is still heard, and
-the notices of that still go."""
+NEWS = "EXISTS (SELECT FROM bulletin nb WHERE nb.id = d.bulletin_id AND NOT nb.asks)"
+"""Whether the delivery `d` is of news: an all-clear, which nobody has to answer."""
+
+OVER = f"(coalesce(i.closed_at >= d.created_at, false) AND NOT {NEWS})"
+"""Whether nothing more of the delivery `d` is to go out, because its incident `i` was closed after it was made. News
+goes on: that it is over stays true. Who asks for help afterwards is still heard, and the notices of that still go."""
 
 GONE = """CASE WHEN i.closed_at IS NULL OR p.updated_at <= i.closed_at THEN NOT p.active ELSE NOT (
   SELECT pv.active FROM person_version pv WHERE pv.person_id = p.id AND pv.since <= greatest(i.closed_at, p.created_at)
@@ -33,7 +36,7 @@ STATUS = f"""
   CASE
     WHEN d.response = 'ok' THEN 'acknowledged'
     WHEN d.response IS NOT NULL THEN d.response
-    WHEN (d.cancelled_at IS NOT NULL OR {GONE} OR (i.closed_at IS NOT NULL AND
+    WHEN (d.cancelled_at IS NOT NULL OR {GONE} OR ({OVER} AND
           (d.next_rung IS NOT NULL OR coalesce(s.in_flight OR s.stopped, false))))
          AND NOT coalesce(s.with_provider, false)
       THEN 'cancelled'

@@ -9,6 +9,7 @@ from typing import Final
 from app.channels.sms_text import encoding, non_gsm_characters, segments, units
 from app.playbooks.check_facts import undeclared
 from app.playbooks.problems import Problem, joined
+from app.playbooks.stages import asks
 from app.playbooks.template import BUILT_INS, mistakes, names
 from app.playbooks.view import Said, View
 from app.playbooks.wording import plain_spelling, promises_of_a_fix_time, reserved_words_asked
@@ -77,7 +78,7 @@ def _promises(view: View, said: Said) -> Iterator[Problem]:
 
 
 def _length(view: View, said: Said, link_length: int, sites: Sequence[str]) -> Iterator[Problem]:
-    text = longest_sms(said.text, view.facts, link_length=link_length, sites=sites)
+    text = longest_sms(said.text, view.facts, link_length=link_length, sites=sites, asking=asks(said.stage))
     parts = segments(text)
     if parts <= MOST_SEGMENTS:
         return

@@ -13,6 +13,7 @@ from app.channels.sms_text import compose_sms, encoding, segments, units
 from app.playbooks.facts import LONGEST_TIME, format_digits, number_bounds, room, with_unit
 from app.playbooks.problems import joined
 from app.playbooks.schema import SITES, Fact, Playbook, Stage
+from app.playbooks.stages import asks
 from app.playbooks.template import BUILT_IN_LONGEST, ScriptTemplate, names
 
 LINK_LENGTH: Final = 70
@@ -61,6 +62,7 @@ def longest_sms(
     drill: bool = True,
     link_length: int = LINK_LENGTH,
     sites: Sequence[str] = (),
+    asking: bool = True,
 ) -> str:
     """The script's longest text message. Names that are not declared stand as they are written."""
     used = list(dict.fromkeys(name for name in names(body) if name in facts))
@@ -75,8 +77,9 @@ def longest_sms(
             choices.append(longest | {name: max(unusual, key=_utf16)})
     link = (_LINK_START + "x" * link_length)[:link_length]
     template = ScriptTemplate(body)
+    code = LONGEST_CODE if asking else None
     texts = [
-        compose_sms(template.safe_substitute({**BUILT_IN_LONGEST, **values}), link=link, code=LONGEST_CODE, drill=drill)
+        compose_sms(template.safe_substitute({**BUILT_IN_LONGEST, **values}), link=link, code=code, drill=drill)
         for values in choices
     ]
     return max(texts, key=lambda text: (segments(text), units(text)))
@@ -98,4 +101,6 @@ def worst_case_sms(
 ) -> str:
     """The longest text message that a script can become. KeyError for an undeclared stage or audience."""
     script = playbook.script(stage, audience, language)
-    return longest_sms(script.sms, playbook.facts, drill=drill, link_length=link_length, sites=sites)
+    return longest_sms(
+        script.sms, playbook.facts, drill=drill, link_length=link_length, sites=sites, asking=asks(stage)
+    )

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.deliveries import notices
 from app.deliveries import service as deliveries
+from app.deliveries.planning import WHEN_IT_FAILS
 from app.deliveries.responses import Act, Recorded
 from app.directory import service as directory
 from app.incidents import timeline
@@ -183,8 +184,13 @@ async def _next_channel(session: AsyncSession, number: str, house: House) -> Non
         session,
         """UPDATE delivery d SET next_step_at = :now FROM attempt a
            WHERE a.delivery_id = d.id AND a.address = ANY(:numbers) AND a.channel = 'sms' AND d.response IS NULL
-             AND d.cancelled_at IS NULL AND d.next_rung IS NOT NULL AND d.next_step_at > :now""",
-        {"now": house.clock.now(), "numbers": list(directory.spellings(number))},
+             AND d.cancelled_at IS NULL AND d.next_rung IS NOT NULL AND d.next_step_at > :now
+             AND d.next_step_at < :when_it_fails""",
+        {
+            "now": house.clock.now(),
+            "numbers": list(directory.spellings(number)),
+            "when_it_fails": WHEN_IT_FAILS,
+        },
     )
 
 

@@ -211,10 +211,11 @@ def _text(house: House, entry: RowMapping, *, drill: bool) -> Text:
     link = f"{house.base_url}/a/{render.SAMPLE_TOKEN}"
     # A code that the text itself does not hold, so that only the code is replaced.
     code = next(sample for number in range(1000) if (sample := f"Z{number:03d}") not in body and sample not in link)
+    shown = code if entry["asks"] else None
     if channel == "sms":
-        said = render.sms(body=body, link=link, code=code, drill=drill)
+        said = render.sms(body=body, link=link, code=shown, drill=drill)
     elif channel == "email":
-        mail = render.email(subject=subject or "", body=body, link=link, code=code, drill=drill)
+        mail = render.email(subject=subject or "", body=body, link=link, code=shown, drill=drill)
         subject, said = mail.subject, mail.text
     else:
         said = render.voice(body=body, drill=drill)

@@ -63,7 +63,8 @@ async def messages(session: AsyncSession, incident_id: int) -> Sequence[RowMappi
     return await rows(
         session,
         """
-        SELECT m.bulletin_id, m.audience, m.channel, m.language, m.subject, m.text, coalesce(used.people, 0) AS people
+        SELECT m.bulletin_id, m.audience, m.channel, m.language, m.subject, m.text, b.asks,
+               coalesce(used.people, 0) AS people
         FROM message m JOIN bulletin b ON b.id = m.bulletin_id
         LEFT JOIN (
           SELECT d.bulletin_id, d.audience, a.channel, coalesce(own.language, '') AS language,

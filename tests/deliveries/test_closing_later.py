@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from app.deliveries import repository
 from app.deliveries.handover import NOTHING_BEFORE, PROOF_LOOK_SECONDS, PROOF_SECONDS
-from app.kernel.db import run
+from app.kernel.db import rows, run
 from tests.journeys.crew import Crew, Desk, Person, a_person
 
 
@@ -106,7 +107,15 @@ async def test_who_may_have_the_all_clear_itself_is_not_said_to_have_heard_nothi
     await the_desk.send(key, "resolved")
     await the_desk.hand_over()
     await _set(the_desk, key, person, 1, "absent")
-    the_desk.clock.advance(seconds=130)
+    await _set(the_desk, key, person, 2, "uncertain")
+    async with the_desk.house.db.begin() as session:
+        found = await rows(
+            session,
+            "SELECT d.id FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id "
+            "JOIN incident i ON i.id = d.incident_id WHERE i.key = :key AND b.number = 2",
+            {"key": key},
+        )
+        await repository.go_on(session, [entry["id"] for entry in found], now=the_desk.clock.now())
     await the_desk.take_steps()
     await the_desk.hand_over()
-    assert await _states(the_desk, key, person) == ["accepted", "accepted"]
+    assert await _states(the_desk, key, person) == ["uncertain", "accepted"]
