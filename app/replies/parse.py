@@ -1,22 +1,39 @@
-"""Reads what a person texted: an answer, a carrier's word, or words for us to pass on. Pure."""
+"""Reads what a person texted: an answer, a carrier's word, a reaction, or words for us to pass on. Pure.
+
+The one place that decides what a text means. What counts, and what may stand around it, are the tables in keywords.py.
+"""
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
 
-from app.replies.keywords import ANSWERS, ASK_BACK, OPT_IN, OPT_OUT
+from app.replies.folding import SIGN, phrase, words_of
+from app.replies.help_words import possible_help
+from app.replies.keywords import ANSWERS, ASK_BACK, CODE_WORDS, DIGITS, LEADS, OPT_IN, OPT_OUT, TAILS
+from app.replies.layout import layouts, unquoted
+from app.replies.reactions import is_reaction
 
-_CODE = re.compile(r"[acdefhjklmnprtuvwxy][2-9]{1,3}", re.ASCII)
+_CODE: Final = re.compile(r"[acdefhjklmnprtuvwxy][2-9]{1,3}", re.ASCII)
+"""Codes that are given now never begin with A, C, D or W; those of earlier texts do, and are still read."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A deliberate answer; `code` in capitals when the person gave one."""
+    """A deliberate answer; `code` in capitals when the person gave one.
+
+    `title`: what stands behind it in brackets. It counts only when it is the title of the question that is meant, as
+    our question back prints it; otherwise the whole is `words`. `below`: what stands under it may be more than a name,
+    and is kept besides.
+    """
 
     response: str
     code: str | None = None
+    title: str | None = None
+    below: Words | None = None
 
 
 @dataclass(frozen=True)
@@ -28,50 +45,151 @@ class CarrierWord:
 
 
 @dataclass(frozen=True)
+class Reaction:
+    """A phone's own text about a message of ours ("Liked ..."), or emoji alone."""
+
+
+@dataclass(frozen=True)
 class Words:
-    """Anything else, to be passed on whole."""
+    """Anything else, to be passed on whole. `maybe_help`: it may be a cry for help; `maybe_stop`: an opt-out."""
 
     text: str
+    maybe_help: bool = False
+    maybe_stop: bool = False
 
 
-def normal(text: str) -> str:
-    """Folded for comparing: width and case folded; punctuation, emoji and invisible marks read as spaces."""
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
-    return " ".join("".join(" " if _mark(c) else c for c in folded).split()).strip("' ")
+Meaning = Answer | CarrierWord | Reaction | Words
 
 
-def _mark(character: str) -> bool:
-    """Signs that carry no answer: all but letters, digits and the apostrophe."""
-    return character != "'" and unicodedata.category(character)[0] in "PSMCZ"
-
-
-for _word in ANSWERS:
-    if _word != normal(_word):
-        raise AssertionError(f"{_word!r} in keywords.py would never be found; write it {normal(_word)!r}")
-
-
-def parse(body: str) -> Answer | CarrierWord | Words:
+def parse(body: str, names: Sequence[str] = ()) -> Meaning:
     """What a text means. Never raises, whatever it holds.
 
-    `1`, `ok`, `need help` answer; with a code in front or behind (`1 K7`, `K7 ok`, `1K7`) they name their question.
-    Only an exact single word is a carrier's word; anything longer is words.
+    An answer is a digit, a label of the same response, or both, in either order, with the code anywhere; only what the
+    tables name may stand around it. `names` are those of the people at this number: one below an answer signs it.
+    Only a word that is the whole text is a carrier's.
     """
-    plain = normal(body)
-    if plain in ANSWERS:
-        return Answer(ANSWERS[plain])
-    if plain in OPT_OUT:
-        return CarrierWord("opt_out", plain)
-    if plain in OPT_IN:
-        return CarrierWord("opt_in", plain)
-    if plain in ASK_BACK:
-        return CarrierWord("ask_back", plain)
-    return _with_code(plain) or Words(body)
+    if is_reaction(body):
+        return Reaction()
+    whole = " ".join(words_of(body))
+    for kind, known in (("opt_out", OPT_OUT), ("opt_in", OPT_IN), ("ask_back", ASK_BACK)):
+        if whole in known:
+            return CarrierWord(kind, whole)
+    for layout in layouts(body, names):
+        if (answer := _answer(layout.above)) and not _answer(layout.below):
+            return answer if layout.signed else replace(answer, below=as_words(body))
+    return as_words(body)
 
 
-def _with_code(plain: str) -> Answer | None:
-    for answer, response in ANSWERS.items():
-        for pattern in (rf"{re.escape(answer)} ?(\S+)", rf"(\S+) {re.escape(answer)}"):
-            found = re.fullmatch(pattern, plain)
-            if found and _CODE.fullmatch(found[1]):
-                return Answer(response, found[1].upper())
+def as_words(body: str) -> Words:
+    """The text as words, with what they may mean. What is quoted from us means nothing."""
+    own = words_of(unquoted(body))
+    stops = not OPT_OUT.isdisjoint(own) or ("opt", "out") in pairwise(own)
+    return Words(body, maybe_help=possible_help(own) is not None or _asks_twice(own), maybe_stop=stops)
+
+
+def _asks_twice(own: Sequence[str]) -> bool:
+    """An answer to several questions at once, one of them with need_help: `2 K7 M4`, `1 K7, 2 M4`."""
+    items = _items(own)
+    return items is not None and any(i.kind == "code" for i in items) and any(i.value == "need_help" for i in items)
+
+
+def _answer(text: str) -> Answer | None:
+    """The answer that this is from end to end, a title in brackets behind it aside."""
+    if plain := _plain(words_of(text)):
+        return plain
+    text = text.translate(_BRACKETS)
+    for place in [found.start() for found in re.finditer(r"\(", text)][:_MOST_BRACKETS]:
+        title, _, behind = text[place + 1 :].rpartition(")")
+        if not title:
+            title, behind = text[place + 1 :], ""
+        if (core := _plain(words_of(text[:place]))) and title.strip() and _only_polite(words_of(behind)):
+            return replace(core, title=title.strip())
     return None
+
+
+_MOST_BRACKETS: Final = 3
+_BRACKETS: Final = str.maketrans({"\uff08": "(", "\uff09": ")", "[": "(", "]": ")"})
+
+
+@dataclass(frozen=True)
+class _Item:
+    """`kind` is digit, label, code, lead, codeword, tail or sign; `value` the response, the code or the words."""
+
+    kind: str
+    value: str
+
+
+_PHRASES: Final[dict[tuple[str, ...], _Item]] = {
+    **{phrase(tail): _Item("tail", tail) for tail in TAILS},
+    **{phrase(lead): _Item("lead", lead) for lead in LEADS},
+    **{phrase(words): _Item("codeword", words) for words in CODE_WORDS},
+    **{phrase(words): _Item("label", response) for words, response in ANSWERS.items()},
+    **{(digit,): _Item("digit", response) for digit, response in DIGITS.items()},
+    (SIGN,): _Item("sign", SIGN),
+}
+_LONGEST: Final = max(len(key) for key in _PHRASES)
+_GLUED: Final = re.compile(r"([123])(\D.*)|(\D+)([123])")
+_MOST_WORDS: Final = 24
+"""No answer has more: what is longer need not be looked at word by word."""
+
+
+def _items(words: Sequence[str]) -> list[_Item] | None:
+    """The words as what they are in an answer; None when one is anything else."""
+    if len(words) > _MOST_WORDS:
+        return None
+    items: list[_Item] = []
+    place = 0
+    while place < len(words):
+        for length in range(_LONGEST, 0, -1):
+            if item := _PHRASES.get(tuple(words[place : place + length])):
+                items.append(item)
+                place += length
+                break
+        else:
+            found = _word(words[place])
+            if found is None:
+                return None
+            items += found
+            place += 1
+    return items
+
+
+def _word(word: str) -> list[_Item] | None:
+    """A code, or a digit that is written together with what stands beside it: `1K7`, `1ok`, `option2`."""
+    if code := _code(word):
+        return [code]
+    if not (glued := _GLUED.fullmatch(word)):
+        return None
+    first, second = (piece for piece in glued.groups() if piece)
+    found = [_PHRASES.get((piece,)) or _code(piece) for piece in (first, second)]
+    return [item for item in found if item] if all(found) else None
+
+
+def _code(word: str) -> _Item | None:
+    return _Item("code", word.upper()) if _CODE.fullmatch(word) else None
+
+
+def _plain(words: Sequence[str]) -> Answer | None:
+    items = _items(words)
+    if not items:
+        return None
+    of = {kind: [item.value for item in items if item.kind == kind] for kind in ("digit", "label", "code", "codeword")}
+    responses = {*of["digit"], *of["label"]}
+    if len(responses) != 1 or any(len(values) > 1 for values in of.values()):
+        return None
+    response = responses.pop()
+    following = [*items[1:], None]
+    for item, after in zip(items, following, strict=True):
+        kind = after.kind if after else ""
+        if item.kind == "codeword" and kind != "code":
+            return None
+        if item.kind == "lead" and (kind not in ("digit", "label") or response not in LEADS[item.value]):
+            return None
+        if item.kind == "sign" and response != "need_help":
+            return None
+    return Answer(response, of["code"][0] if of["code"] else None)
+
+
+def _only_polite(words: Sequence[str]) -> bool:
+    items = _items(words)
+    return items is not None and all(item.kind == "tail" for item in items)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
@@ -39,6 +41,12 @@ async def add(session: AsyncSession, house: House, report: NewReport, *, key: st
         await timeline.note(session, key=key, at=now, actor="system", kind="field_report", data=data)
         await notify(session, "muster_board", f"incident:{report.incident_id}")
     return report_id
+
+
+async def cleared_up(session: AsyncSession, numbers: Sequence[str], *, now: datetime) -> None:
+    """A later answer from this number says what those meant that were asked back: they may be help no longer."""
+    for incident_id in await repository.clear_asked_back(session, numbers, now=now):
+        await notify(session, "muster_board", f"incident:{incident_id}")
 
 
 async def of_incident(

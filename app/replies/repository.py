@@ -9,9 +9,11 @@ from datetime import datetime
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.deliveries.planning import WHEN_IT_FAILS
 from app.deliveries.states import CAME_TO_NOTHING, sql_list
 from app.kernel.db import row, rows, run
 from app.replies.models import Inbound
+from app.replies.questions import Question
 
 _NUMBER = """(SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
   ORDER BY c.position LIMIT 1) AS number"""
@@ -86,68 +88,89 @@ async def answers_lately(session: AsyncSession, sender: str, *, since: datetime)
     return int(found["many"]) if found else 0
 
 
-async def questions(session: AsyncSession, person_ids: Sequence[int]) -> Sequence[RowMapping]:
+_QUESTION = """d.id, d.person_id, d.incident_id, d.code, i.title, i.drill, d.response, d.handed_over_at, i.closed_at,
+  (d.cancel_reason IS NOT DISTINCT FROM 'superseded') AS superseded,
+  (d.response IS NULL AND d.cancelled_at IS NULL AND b.state = 'sent' AND i.closed_at IS NULL AND NOT EXISTS (
+    SELECT FROM delivery n JOIN bulletin nb ON nb.id = n.bulletin_id
+    WHERE n.incident_id = d.incident_id AND n.person_id = d.person_id AND nb.number > b.number)) AS open,
+  (d.reply_address = ANY(:numbers) OR EXISTS (
+    SELECT FROM attempt a
+    WHERE a.delivery_id = d.id AND a.channel = 'sms' AND a.address = ANY(:numbers))) IS TRUE AS here
+  FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id"""
+"""The columns of `Question` for delivery `d`. Open: unanswered, its bulletin neither cancelled nor replaced by a newer
+one to the same person."""
+
+
+async def questions(session: AsyncSession, person_ids: Sequence[int], numbers: Sequence[str]) -> list[Question]:
     """Every delivery that these people got of a sent bulletin in an open incident, the newest first.
 
-    `open`: unanswered, its bulletin neither cancelled nor replaced by a newer one to the same person. What was stopped
-    before it was handed over is left out, unless it was answered all the same.
+    What was stopped before it was handed over is left out, unless it was answered all the same. `numbers` is the one
+    that the text came from, in all its spellings.
     """
-    return await rows(
+    found = await rows(
         session,
-        """
-        SELECT d.id, d.person_id, d.incident_id, d.bulletin_id, d.code, d.response, d.handed_over_at, d.responded_at,
-               i.title, i.key, i.drill, b.number,
-               (d.cancel_reason IS NOT DISTINCT FROM 'superseded') AS superseded,
-               (d.response IS NULL AND d.cancelled_at IS NULL AND b.state = 'sent' AND NOT EXISTS (
-                 SELECT FROM delivery n JOIN bulletin nb ON nb.id = n.bulletin_id
-                 WHERE n.incident_id = d.incident_id AND n.person_id = d.person_id AND nb.number > b.number)) AS open
-        FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
+        f"""SELECT {_QUESTION}
         WHERE d.person_id = ANY(:people) AND b.sent_at IS NOT NULL AND i.closed_at IS NULL
           AND NOT (d.cancelled_at IS NOT NULL AND d.handed_over_at IS NULL AND d.response IS NULL)
-        ORDER BY b.sent_at DESC, d.id DESC
-        """,
-        {"people": list(person_ids)},
+        ORDER BY b.sent_at DESC, d.id DESC""",
+        {"people": list(person_ids), "numbers": list(numbers)},
     )
+    return [Question(**entry) for entry in found]
 
 
-async def by_code(session: AsyncSession, person_ids: Sequence[int], code: str) -> Sequence[RowMapping]:
-    """Deliveries with this code to these people, of open incidents first, the newest first."""
-    return await rows(
+async def by_code(
+    session: AsyncSession, person_ids: Sequence[int], code: str, numbers: Sequence[str]
+) -> list[Question]:
+    """Deliveries with this code to these people, of open incidents first, of this number before others, the newest
+    first."""
+    found = await rows(
         session,
-        """
-        SELECT d.id, d.person_id, d.incident_id, d.response, i.title, i.key, i.drill, i.closed_at, b.number,
-               (d.cancel_reason IS NOT DISTINCT FROM 'superseded') AS superseded
-        FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
+        f"""SELECT {_QUESTION}
         WHERE d.person_id = ANY(:people) AND d.code = :code AND b.sent_at IS NOT NULL
-        ORDER BY (i.closed_at IS NULL) DESC, b.sent_at DESC LIMIT 5
-        """,
-        {"people": list(person_ids), "code": code},
+        ORDER BY (i.closed_at IS NULL) DESC, here DESC, b.sent_at DESC LIMIT 5""",
+        {"people": list(person_ids), "code": code, "numbers": list(numbers)},
     )
+    return [Question(**entry) for entry in found]
 
 
-async def latest_closed(session: AsyncSession, person_id: int, *, since: datetime) -> Sequence[RowMapping]:
+async def latest_closed(
+    session: AsyncSession, person_id: int, numbers: Sequence[str], *, since: datetime
+) -> list[Question]:
     """Deliveries of this person in incidents closed since then, the newest bulletin of each."""
-    return await rows(
+    found = await rows(
         session,
-        """
-        SELECT DISTINCT ON (i.id) d.id, d.person_id, d.incident_id, i.title, i.key, i.drill, d.response
-        FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id
+        f"""SELECT DISTINCT ON (i.id) {_QUESTION}
         WHERE d.person_id = :person AND i.closed_at > :since AND d.handed_over_at IS NOT NULL
-        ORDER BY i.id DESC, b.number DESC
-        """,
-        {"person": person_id, "since": since},
+        ORDER BY i.id DESC, b.number DESC""",
+        {"person": person_id, "since": since, "numbers": list(numbers)},
     )
+    return [Question(**entry) for entry in found]
 
 
-async def latest_incident(session: AsyncSession, person_ids: Sequence[int]) -> RowMapping | None:
-    """The open incident that any of these people was last told about."""
+async def latest_incident(
+    session: AsyncSession, person_ids: Sequence[int], *, closed_since: datetime | None = None
+) -> RowMapping | None:
+    """The open incident that any of these people was last told about; without one, that closed since then."""
     return await row(
         session,
         """SELECT i.id, i.key FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id
            JOIN incident i ON i.id = d.incident_id
-           WHERE d.person_id = ANY(:people) AND b.sent_at IS NOT NULL AND i.closed_at IS NULL
-           ORDER BY coalesce(d.handed_over_at, b.sent_at) DESC, d.id DESC LIMIT 1""",
-        {"people": list(person_ids)},
+           WHERE d.person_id = ANY(:people) AND b.sent_at IS NOT NULL
+             AND (i.closed_at IS NULL OR i.closed_at > CAST(:closed AS timestamptz))
+           ORDER BY (i.closed_at IS NULL) DESC, coalesce(d.handed_over_at, b.sent_at) DESC, d.id DESC LIMIT 1""",
+        {"people": list(person_ids), "closed": closed_since},
+    )
+
+
+async def next_channel(session: AsyncSession, numbers: Sequence[str], *, now: datetime) -> None:
+    """Whoever has not answered and was to be reached on this number is tried on the next channel at once."""
+    await run(
+        session,
+        """UPDATE delivery d SET next_step_at = :now FROM attempt a
+           WHERE a.delivery_id = d.id AND a.address = ANY(:numbers) AND a.channel = 'sms' AND d.response IS NULL
+             AND d.cancelled_at IS NULL AND d.next_rung IS NOT NULL AND d.next_step_at > :now
+             AND d.next_step_at < :when_it_fails""",
+        {"now": now, "numbers": list(numbers), "when_it_fails": WHEN_IT_FAILS},
     )
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.replies.questions import Question
+
 MEANS = {"ok": "1 OK", "need_help": "2 need help", "cannot": "3 cannot"}
 CHOICES = "1 OK, 2 need help, 3 cannot"
+DIGIT = {response: meaning[0] for response, meaning in MEANS.items()}
+SAMPLE_CODES = ("K7", "M4", "R8", "T5", "Y6")
 
 
 def marked(text: str) -> str:
@@ -31,19 +35,26 @@ def confirmation(response: str, *, title: str, changed: bool, late: bool, drill:
     return marked(text) if drill else text
 
 
-def which_question(questions: Sequence[Mapping[str, Any]]) -> str:
-    """Several questions are open: the code says which is meant."""
-    drill = all(question["drill"] for question in questions)
+def which_question(response: str, questions: Sequence[Question]) -> str:
+    """Several questions are open: the code says which is meant. The examples are what was typed, with each code."""
+    drill = all(question.drill for question in questions)
     named = " or ".join(
-        f"1 {question['code']} ({'DRILL: ' if question['drill'] and not drill else ''}{short(question['title'])})"
+        f"{DIGIT[response]} {question.code} "
+        f"({'DRILL: ' if question.drill and not drill else ''}{short(question.title)})"
         for question in questions[:4]
     )
     text = f"Which one do you mean? Text your answer with its code, such as {named}."
     return marked(text) if drill else text
 
 
-def who_is_it() -> str:
-    return "Several people share this phone. Text your answer with your own code, such as 1 K7, or press your own link."
+def who_is_it(response: str, questions: Sequence[Question]) -> str:
+    """Several people share the phone. The example is what was typed, with a code that is nobody's there."""
+    taken = {question.code for question in questions}
+    code = next((sample for sample in SAMPLE_CODES if sample not in taken), SAMPLE_CODES[0])
+    return (
+        f"Several people share this phone. Text your answer with the code from your own message, such as "
+        f"{DIGIT[response]} {code}, or open the link in it."
+    )
 
 
 def use_the_link() -> str:

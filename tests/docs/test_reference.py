@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from app.access.matrix import MATRIX
 from app.cli import cli
 from app.kernel import errors
 from app.replies import keywords
+from app.replies.help_words import HELP_WORDS
 from app.review.formats import FORMATS
 from tests.conftest import ROOT
 
@@ -55,14 +56,32 @@ def test_every_role_is_documented() -> None:
     assert set(re.findall(r"^\| `([a-z_]+)` \| ", REFERENCE.split("## What people")[0], re.MULTILINE)) == roles
 
 
+def documented(section: str, number: int) -> list[list[str]]:
+    """The rows of a section's table, each as its cells."""
+    text = REFERENCE.split(f"{section}\n")[1].split("\n## ")[0].split("\n### ")[0]
+    table = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)[number]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+
+
+def words(cells: Iterable[str]) -> set[str]:
+    return {word for cell in cells for word in re.findall("`(.+?)`", cell)}
+
+
 def test_every_reply_word_is_documented() -> None:
     # Where this fails: docs/reference.md, "What people answer by SMS".
-    section = REFERENCE.split("## What people")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`.*?) \| ", section, re.MULTILINE)
-    typed = {word for row in rows for word in re.findall("`(.+?)`", row)}
-    assert typed == {
+    section = "## What people answer by SMS"
+    assert words(cells[0] for cells in documented(section, 0)) == {
         *keywords.ANSWERS, *keywords.OPT_OUT, *keywords.OPT_IN, *keywords.ASK_BACK, *keywords.INFORMATION,
     }  # fmt: skip
+    around = words(cells[0] for cells in documented(section, 1))
+    assert around == {*keywords.TAILS, *keywords.LEADS, *keywords.CODE_WORDS}
+
+
+def test_every_word_that_may_be_help_is_documented_with_its_reason() -> None:
+    # Where this fails: docs/reference.md, "Possible help".
+    rows = {why: words([found]) for why, found in documented("### Possible help", 0)}
+    reasons = set(HELP_WORDS.values())
+    assert rows == {why: {word for word, reason in HELP_WORDS.items() if reason == why} for why in reasons}
 
 
 def test_every_export_format_is_documented() -> None:

@@ -9,7 +9,8 @@ import pytest
 from app.channels.sms_text import RESERVED_WORDS
 from app.kernel.db import row
 from app.replies.models import Inbound
-from app.replies.service import ANSWERS_AN_HOUR, CONFIRMATIONS_AN_HOUR, DIGIT_RACE_SECONDS, receive
+from app.replies.service import ANSWERS_AN_HOUR, CONFIRMATIONS_AN_HOUR, receive
+from app.replies.whose import DIGIT_RACE_SECONDS
 from app.replies.wording import CHOICES
 from tests.journeys.crew import Crew, Desk, Person, a_person, adds_up
 

@@ -1,0 +1,60 @@
+"""Whose answer a digit is, and to which question. Pure: it is told what was asked, and says who is meant, or nobody.
+
+Questions come as `repository.questions` gives them, the newest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from app.replies.folding import words_of
+from app.replies.questions import Question
+from app.replies.wording import short
+
+DIGIT_RACE_SECONDS = 20.0
+"""A bare digit this soon after a newer bulletin went out may still mean the older one. Scaled."""
+
+
+def known_by(questions: Sequence[Question], sent: datetime) -> list[Question]:
+    """Those that a text of that time can have meant; the provider's records count whole seconds."""
+    before = sent + timedelta(seconds=1)
+    return [q for q in questions if q.handed_over_at is not None and q.handed_over_at < before]
+
+
+def alone(questions: Sequence[Question]) -> int | None:
+    """On a shared phone: the one person whom a bare digit can come from.
+
+    Whoever alone has an open question on this number; where nobody has, whoever alone was asked on it at all. What a
+    person was asked on another number says nothing about this one.
+    """
+    here = [question for question in questions if question.here]
+    waiting = {int(question.person_id) for question in here if question.open}
+    asked = waiting or {int(question.person_id) for question in here}
+    return asked.pop() if len(asked) == 1 else None
+
+
+def race(newer: Question, questions: Sequence[Question], at: datetime, *, time_scale: float) -> Question | None:
+    """The older unanswered question that a digit may still mean, when the newer one has only just gone out.
+
+    Of each incident only the last one before counts: whoever answered that has gone on from those before it.
+    """
+    handed_over = newer.handed_over_at
+    within = timedelta(seconds=DIGIT_RACE_SECONDS / time_scale)
+    if handed_over is not None and at - handed_over > within:
+        return None
+    place = next(place for place, question in enumerate(questions) if question.id == newer.id)
+    before: dict[int, Question] = {}
+    for question in questions[place + 1 :]:
+        if question.handed_over_at is not None:
+            before.setdefault(question.incident_id, question)
+    return next((question for question in before.values() if question.response is None), None)
+
+
+def is_titled(question: Question, title: str | None) -> bool:
+    """Whether what stands in brackets behind an answer is this question's title, as we print it, or its beginning."""
+    if title is None:
+        return True
+    said = words_of(title)
+    said = said[1:] if said[:1] == ["drill"] else said
+    return any(said == words_of(known)[: len(said)] for known in (question.title, short(question.title)))
