@@ -110,3 +110,67 @@ async def test_a_code_that_two_people_had_in_closed_incidents_is_asked_back(the_
         await the_desk.call("PATCH", f"/incidents/{key}", {"status": "closed", "reason": "over"})
     assert "Press the link" in await the_desk.text(people[0].mobile, f"1 {code}")
     assert await the_desk.acts(first, people[0]) == await the_desk.acts(second, people[1]) == []
+
+
+async def test_a_persons_other_number_never_takes_over_somebodys_answer(the_desk: Desk, at_the_desk: Crew) -> None:
+    """Two people have the counter's phone. One was asked on a mobile of her own, the other on the counter's."""
+    counter = a_number()
+    own, at_counter = a_person(phone=counter), a_person(mobile=counter)
+    key = await told(the_desk, at_the_desk, own, at_counter)
+    assert "2 need help" in await the_desk.text(counter, "2")
+    assert await the_desk.acts(key, at_counter) == [("need_help", False)]
+    assert await the_desk.acts(key, own) == []
+
+
+async def test_whoever_alone_has_an_open_question_on_a_shared_phone_is_meant(the_desk: Desk, at_the_desk: Crew) -> None:
+    first, second, third = sharing(3)
+    key = await told(the_desk, at_the_desk, first, second, third)
+    await the_desk.text(first.mobile, f"1 {await the_desk.code(key, first)}")
+    assert "Several people" in await the_desk.text(first.mobile, "3")
+    await the_desk.text(first.mobile, f"1 {await the_desk.code(key, second)}")
+    assert "3 cannot" in await the_desk.text(first.mobile, "3")
+    assert await the_desk.acts(key, third) == [("cannot", False)]
+    # Nobody's is open now: whose answer a digit would change, only the code says.
+    assert "Several people" in await the_desk.text(first.mobile, "1")
+    assert [await the_desk.acts(key, person) for person in (first, second)] == [[("ok", False)], [("ok", False)]]
+
+
+async def test_a_shared_phone_on_which_only_one_was_told_of_anything_is_theirs(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    told_one, other = sharing(2)
+    await at_the_desk.hire(other)
+    key = await told(the_desk, Crew(the_desk), told_one)
+    assert "1 OK" in await the_desk.text(told_one.mobile, "1")
+    assert await the_desk.acts(key, told_one) == [("ok", False)]
+
+
+async def test_two_incidents_that_went_to_one_person_on_a_shared_phone_are_asked_apart(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    person, other = sharing(2)
+    await at_the_desk.hire(other)
+    crew = Crew(the_desk)
+    tills = await told(the_desk, crew, person, title="Tills")
+    gates = await told(the_desk, crew, person, title="Gates")
+    codes = [await the_desk.code(key, person) for key in (gates, tills)]
+    asked = await the_desk.text(person.mobile, "2")
+    assert f"2 {codes[0]} (Gates) or 2 {codes[1]} (Tills)" in asked
+    assert [report["maybe_help"] for report in await the_desk.reports(gates)] == [True]
+
+
+async def test_a_code_means_the_question_on_this_number_before_one_on_another(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    """Codes are unique on a number, so a colleague's own mobile may have the same."""
+    counter = a_number()
+    own, at_counter = a_person(phone=counter), a_person(mobile=counter)
+    key = await told(the_desk, at_the_desk, own, at_counter)
+    code = await the_desk.code(key, at_counter)
+    async with the_desk.house.db.begin() as session:
+        delivery = await the_desk.delivery(key, own)
+        await run(session, "UPDATE delivery SET code = :code WHERE id = :id", {"code": code, "id": delivery["id"]})
+    assert "1 OK" in await the_desk.text(counter, f"1 {code}")
+    assert await the_desk.acts(key, at_counter) == [("ok", False)]
+    assert "3 cannot" in await the_desk.text(own.mobile, f"3 {code}")
+    assert await the_desk.acts(key, own) == [("cannot", False)]
