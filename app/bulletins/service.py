@@ -15,6 +15,7 @@ from app.bulletins import checks, figures, render, repository, whom
 from app.channels import sms_text
 from app.channels.port import HEALTH_SECONDS
 from app.directory import service as directory
+from app.directory.time_zones import zone_name
 from app.incidents import service as incidents
 from app.incidents import timeline, versions
 from app.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
@@ -176,6 +177,8 @@ NOBODY_FOR_HELP = (
 )
 NO_COMMANDER_HERE = "its step tell: commander tells nobody, as this incident's commander is no person in the directory"
 
+ZONELESS = "{people:,} have no time zone in the directory, so their quiet hours go by {zone}"
+
 NOBODY_TOLD = "nobody was told anything in this incident yet; sent before anything else, it goes to nobody"
 
 
@@ -206,7 +209,9 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
             channels=[name for name in house.channels if name in tried],
             countries=house.countries,
         )
-        waiting = await _waiting(session, house, playbook.quiet_for(incident["severity"]), meant, tried)
+        waiting, zoneless = await _waiting(session, house, playbook.quiet_for(incident["severity"]), meant, tried)
+        if zoneless:
+            notes.append(checks.Finding("note", "audiences", ZONELESS.format(people=zoneless, zone=house.zone)))
         trouble = await repository.channels_in_trouble(
             session, [name for name in tried if name in house.channels], fresh=HEALTH_SECONDS
         )
@@ -291,20 +296,24 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
 async def _waiting(
     session: AsyncSession, house: House, quiet: QuietHours | None, meant: tuple[str, dict[str, Any]],
     tried: Sequence[str],
-) -> list[tuple[datetime, int]]:  # fmt: skip
-    """(until when, how many people) whose first text or call would wait for the end of their quiet hours."""
+) -> tuple[list[tuple[datetime, int]], int]:  # fmt: skip
+    """([(until when, how many people)] whose first text or call would wait for the end of their quiet hours; how many
+    of all who would be woken have no time zone that is known)."""
     if quiet is None:
-        return []
+        return [], 0
     now = house.clock.now()
     found: Counter[datetime] = Counter()
+    zoneless = 0
     for entry in await repository.woken_by_zone(
         session, members=meant, ladder=tried, channels=house.channels, countries=house.countries,
         waking=rules.WAITING_CHANNELS,
     ):  # fmt: skip
+        if zone_name(entry["zone"]) is None:
+            zoneless += entry["people"]
         until = rules.quiet_until(quiet, rules.zone_of(entry["zone"], house.zone), now)
         if until is not None:
             found[until] += entry["people"]
-    return sorted(found.items())
+    return sorted(found.items()), zoneless
 
 
 async def parts_today(session: AsyncSession, *, now: datetime) -> int:

@@ -17,3 +17,13 @@ def fold_sql(expression: str) -> str:
     `expression` is SQL of ours, never a value.
     """
     return rf"btrim(regexp_replace(lower(normalize({expression}, NFKC)), '\s+', ' ', 'g'))"
+
+
+def id_key(employee_id: str) -> str:
+    """The form in which two ids are alike: without case, width, white space and leading zeros (`00123` and `123`)."""
+    return fold(employee_id).replace(" ", "").lstrip("0")
+
+
+def id_key_sql(expression: str) -> str:
+    """The same made by the database; see `fold_sql`."""
+    return rf"ltrim(regexp_replace(lower(normalize({expression}, NFKC)), '\s+', '', 'g'), '0')"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,9 +12,11 @@ from typing import Any
 from app.directory.cells import spoiled
 from app.directory.contact_cells import Contacts, quoted, read_contacts, read_emails, read_numbers
 from app.directory.csv_source import read_table
-from app.directory.folding import fold
+from app.directory.folding import fold, id_key
+from app.directory.languages import read_language
 from app.directory.numbers import ContactProblem, known_country
 from app.directory.table import COLUMNS, REQUIRED, Row
+from app.directory.time_zones import read_zone
 from app.kernel.errors import FieldError, Invalid
 
 Source = bytes | Path | Iterable[bytes]
@@ -114,6 +116,9 @@ class Reading:
         self.rejected_ids: set[str] = set()
         self.nameless = Nameless()
         self._line_of: dict[str, int] = {}
+        self._first_of: dict[str, str] = {}
+        self.alike: set[str] = set()
+        """Ids of the file that differ from each other only in leading zeros, case or spaces."""
 
     def batches(self) -> Iterator[Batch]:
         """Raises Invalid when the file as a whole cannot be trusted. CPU-bound: run it off the event loop."""
@@ -146,6 +151,8 @@ class Reading:
         for column, why in spoilt.items():
             self._drop(row, column, f"{quoted(cells[column])} {why}")
             cells[column] = ""
+        if (first := self._first_of.setdefault(id_key(employee_id), employee_id)) != employee_id:
+            self.alike |= {first, employee_id}
         active = cells.get("active", "").lower()
         values: list[str | None] = [
             str(row.line), employee_id, cells["name"], cells["department"], fold(cells["department"]),
@@ -153,6 +160,15 @@ class Reading:
         ]  # fmt: skip
         values += [self._text(row, column) for column in TEXTS]
         return values + _contact_values(self._contacts(row))
+
+    def reject(self, issues: Sequence[Issue], protected: Iterable[str]) -> None:
+        """Rejects rows that were accepted, for what only the database knows. Nobody `protected` counts as missing."""
+        lines = {issue.line for issue in issues}
+        self.accepted -= len(lines)
+        self.warnings = [issue for issue in self.warnings if issue.line not in lines]
+        self.dropped = [issue for issue in self.dropped if issue.line not in lines]
+        self.rejected += issues
+        self.rejected_ids.update(protected)
 
     def _manager(self, row: Row) -> str | None:
         manager = row.cells.get("manager_id") or None
@@ -219,7 +235,22 @@ class Reading:
         if value and len(value) > MAX_TEXT:
             self._warn(row, column, f"the {column} is longer than {MAX_TEXT} characters and was left out")
             return None
+        if value and column in ("time_zone", "language"):
+            return self._known_name(row, column, value)
         return value or None
+
+    def _known_name(self, row: Row, column: str, value: str) -> str | None:
+        """What Muster goes by is kept under its one name; what means nothing to it is left out."""
+        if column == "time_zone":
+            zone = read_zone(value)
+            name, remark = zone.name, zone.remark
+        else:
+            spoken = read_language(value)
+            name, remark = spoken.tag, spoken.remark
+        if remark:
+            tell = self._warn if name else self._drop
+            tell(row, column, f"{quoted(value)} {remark}")
+        return name
 
     def _drop(self, row: Row, column: str, reason: str) -> None:
         self.dropped.append(Issue(row.line, row.cells["id"], column, reason))

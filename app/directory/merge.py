@@ -11,7 +11,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.directory.folding import id_key_sql
 from app.directory.importing import STAGED, TEXTS, Nameless
+from app.directory.managers import Link, cuts
 from app.kernel.db import driver_connection, row, rows, run
 from app.kernel.locks import Lock
 
@@ -23,6 +25,33 @@ class Counts:
     created: int
     updated: int
     deactivated: int
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerRead:
+    """A manager's id that nobody has, taken for `meant`, the only one that differs from it in zeros, case or spaces."""
+
+    line: int
+    employee_id: str
+    manager: str
+    meant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """A row whose manager closes a circle and was left out. `path` are the employer's ids from this person back to
+    them; `kept` says whether the known manager stays."""
+
+    line: int
+    path: tuple[str, ...]
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    counts: Counts
+    read: list[ManagerRead]
+    circles: list[Circle]
 
 
 async def open_staging(session: AsyncSession) -> None:
@@ -90,7 +119,7 @@ async def deactivate_missing(
     )
 
 
-async def merge(session: AsyncSession, now: datetime, *, complete: bool) -> Counts:
+async def merge(session: AsyncSession, now: datetime, *, complete: bool) -> Merged:
     """Brings departments, people, contact points and managers to what the staged rows say, changing nothing else.
 
     In a `complete` file, being there means to be there: whoever had left and comes again without a word is back.
@@ -106,9 +135,70 @@ async def merge(session: AsyncSession, now: datetime, *, complete: bool) -> Coun
     created = await run(session, _CREATE, {"now": now})
     await run(session, "ANALYZE people_created")
     await run(session, _CONTACT_POINTS)
+    read, circles = await _managers(session)
     changed = await row(session, _UPDATE, {"now": now, "complete": complete})
     assert changed
-    return Counts(created=created, updated=int(changed["updated"]), deactivated=int(changed["deactivated"]))
+    counts = Counts(created=created, updated=int(changed["updated"]), deactivated=int(changed["deactivated"]))
+    return Merged(counts, read, circles)
+
+
+async def _managers(session: AsyncSession) -> tuple[list[ManagerRead], list[Circle]]:
+    """Finds managers whose id is written in another shape, and leaves out the links that close a circle."""
+    found = await rows(session, _READ_MANAGERS)
+    links = await rows(session, _LINKS)
+    cut = cuts(Link(entry["person"], entry["manager"], entry["line"], entry["known"]) for entry in links)
+    if cut:
+        await run(session, _LEAVE_OUT, {"lines": [entry.line for entry in cut]})
+        gone = [entry.person for entry in cut if not entry.kept]
+        await run(session, _WITHOUT_MANAGER, {"people": gone})
+    people = {person for entry in cut for person in entry.circle}
+    ids = {
+        entry["id"]: entry["employee_id"]
+        for entry in await rows(
+            session, "SELECT id, employee_id FROM person WHERE id = ANY(:people)", {"people": list(people)}
+        )
+    } if people else {}  # fmt: skip
+    circles = [
+        Circle(entry.line, tuple(ids[person] for person in (*entry.circle, entry.person)), entry.kept) for entry in cut
+    ]
+    return [ManagerRead(**entry) for entry in found], circles
+
+
+_READ_MANAGERS = f"""
+WITH unknown AS MATERIALIZED (
+  SELECT i.line, i.employee_id, i.manager, {id_key_sql("i.manager")} AS key FROM people_import i
+  WHERE i.manager IS NOT NULL AND NOT EXISTS (SELECT FROM person m WHERE m.employee_id = i.manager)
+), alike AS (
+  SELECT key, min(employee_id) AS meant
+  FROM (SELECT employee_id, {id_key_sql("employee_id")} AS key FROM person WHERE EXISTS (SELECT FROM unknown)) AS keyed
+  WHERE key IN (SELECT key FROM unknown) GROUP BY key HAVING count(*) = 1
+), changed AS (
+  UPDATE people_import i SET manager = alike.meant FROM unknown JOIN alike USING (key) WHERE i.line = unknown.line
+)
+SELECT line, employee_id, manager, meant FROM unknown JOIN alike USING (key) ORDER BY line
+"""
+
+# Only who is somebody's manager can be in a circle.
+_LINKS = """
+WITH link AS MATERIALIZED (
+  SELECT p.id AS person, coalesce(m.id, p.manager_id) AS manager, CASE WHEN m.id IS NOT NULL THEN i.line END AS line,
+         p.manager_id AS known
+  FROM person p LEFT JOIN people_import i ON i.employee_id = p.employee_id
+  LEFT JOIN person m ON m.employee_id = i.manager
+  WHERE (m.id IS NOT NULL OR p.manager_id IS NOT NULL)
+    AND EXISTS (SELECT FROM people_import WHERE manager IS NOT NULL)
+)
+SELECT person, manager, line, known FROM link WHERE person IN (SELECT manager FROM link)
+"""
+
+_LEAVE_OUT = "UPDATE people_import SET manager = NULL WHERE line = ANY(:lines)"
+
+_WITHOUT_MANAGER = """
+WITH freed AS (
+  UPDATE person SET manager_id = NULL WHERE id = ANY(:people) AND manager_id IS NOT NULL RETURNING id
+)
+INSERT INTO people_touched SELECT id FROM freed ON CONFLICT DO NOTHING
+"""
 
 
 _CREATE = f"""

@@ -164,6 +164,17 @@ async def countries(session: AsyncSession) -> dict[str, int]:
     return {entry["country"]: entry["n"] for entry in found}
 
 
+async def time_zones(session: AsyncSession) -> list[RowMapping]:
+    return list(
+        await rows(
+            session,
+            """SELECT coalesce(time_zone, '') AS zone, count(*) AS people,
+                      (array_agg(employee_id ORDER BY employee_id))[1:5] AS some
+               FROM person WHERE active GROUP BY 1 ORDER BY people DESC, zone""",
+        )
+    )
+
+
 async def unreachable(
     session: AsyncSession, *, channels: Sequence[str], allowed: Sequence[str] | None, department: str | None
 ) -> list[RowMapping]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.matrix import Actor
 from app.access.service import require_department
-from app.directory import merge, repository
+from app.directory import likeness, merge, repository
 from app.directory.folding import fold
 from app.directory.importing import Issue, Reading, Report, Source
 from app.directory.numbers import mask
 from app.directory.responsible import responsible
 from app.directory.spellings import spellings
+from app.directory.time_zones import zone_name
 from app.kernel import audit
 from app.kernel.clock import Clock
 from app.kernel.db import Database, recount
@@ -28,7 +29,7 @@ from app.web.inputs import clean_text, decode_cursor, encode_cursor, iso
 __all__ = [
     "countries", "departments", "flagged_counts", "flagged_people", "get_person", "import_people", "lift",
     "list_people", "mask", "people_at", "responsible", "retry_contact_point", "sites", "spellings",
-    "suppress", "unreachable_people",
+    "suppress", "unreachable_people", "zones",
 ]  # fmt: skip
 
 MOST_MISSING = 20
@@ -88,6 +89,7 @@ async def _merge(
 ) -> Report:
     await merge.lock(session)
     now = clock.now()
+    await _reject_twins(session, reading)
     known = await merge.known_cells(session, sorted({issue.id for issue in reading.dropped}))
     missing = 0
     if complete and not reading.accepted and not reading.rejected:
@@ -97,18 +99,13 @@ async def _merge(
         )
     if complete:
         missing = await _deactivate_missing(session, reading, now, force=force)
-    counts = await merge.merge(session, now, complete=complete)
+    merged = await merge.merge(session, now, complete=complete)
+    counts = merged.counts
     if not dry_run:
         many = counts.created + counts.updated
         await recount(session, "person", "person_version", "contact_point", "department", added=many)
     warnings = reading.warnings + [_left_out(issue, known) for issue in reading.dropped]
-    for line, employee_id, manager, kept in await merge.unknown_managers(session):
-        what = "the known manager stays" if kept else "the manager was left out"
-        warnings.append(Issue(line, employee_id, "manager_id", f"nobody has the id {manager[:100]}; {what}"))
-    warnings += [
-        Issue(line, employee_id, "active", "had left, and stays so; write true here to bring them back")
-        for line, employee_id in await merge.still_left(session)
-    ]
+    warnings += await _warnings(session, merged)
     return Report(
         created=counts.created,
         updated=counts.updated,
@@ -118,6 +115,59 @@ async def _merge(
         warnings=sorted(warnings, key=Issue.place),
         dry_run=dry_run,
     )
+
+
+async def _reject_twins(session: AsyncSession, reading: Reading) -> None:
+    """Nobody is told twice: rejects rows whose person is there under another id."""
+    twins = await likeness.take_out_twins(session, sorted(reading.alike))
+    issues = [
+        Issue(
+            twin.line,
+            twin.employee_id,
+            "id",
+            f"{twin.employee_id} is {twin.other} in another shape, with the same name and number "
+            f"({f'line {twin.other_line}' if twin.other_line else 'in the directory'}); keep one of the two ids",
+        )
+        for twin in twins
+    ]
+    reading.reject(issues, {person for twin in twins for person in (twin.employee_id, twin.other)})
+
+
+async def _warnings(session: AsyncSession, merged: merge.Merged) -> list[Issue]:
+    """What only the directory can tell of the rows that were merged."""
+    warnings: list[Issue] = []
+    for line, employee_id, manager, kept in await merge.unknown_managers(session):
+        warnings.append(Issue(line, employee_id, "manager_id", f"nobody has the id {manager[:100]}; {_manager(kept)}"))
+    for read in merged.read:
+        reason = f"nobody has the id {read.manager[:100]}; {read.meant[:100]}, the only one like it, is used"
+        warnings.append(Issue(read.line, read.employee_id, "manager_id", reason))
+    for circle in merged.circles:
+        what = "names the person as their own manager"
+        if len(circle.path) > 2:
+            some = circle.path if len(circle.path) <= 6 else (*circle.path[:4], "...", circle.path[-1])
+            what = f"closes a circle of managers ({' -> '.join(some)})"
+        warnings.append(Issue(circle.line, circle.path[0], "manager_id", f"{what}; {_manager(circle.kept)}"))
+    warnings += [
+        Issue(alike.line, alike.employee_id, alike.column, _ALIKE[alike.column].format(alike=alike))
+        for alike in await likeness.likenesses(session)
+    ]
+    warnings += [
+        Issue(line, employee_id, "active", "had left, and stays so; write true here to bring them back")
+        for line, employee_id in await merge.still_left(session)
+    ]
+    return warnings
+
+
+_SAME_NUMBER = "{alike.other} has the same name and number as {alike.employee_id}; if they are one person, keep one id"
+_ALIKE = {
+    "id": "{alike.employee_id} is {alike.other} but for zeros, case or spaces; if they are one person, keep one id",
+    "mobile": _SAME_NUMBER, "phone": _SAME_NUMBER,
+    "email": "{alike.other} has the same address as {alike.employee_id}; if they are one person, keep one id",
+}  # fmt: skip
+
+
+def _manager(kept: bool) -> str:
+    return "the known manager stays" if kept else "the manager was left out"
 
 
 async def _deactivate_missing(session: AsyncSession, reading: Reading, now: datetime, *, force: bool) -> int:
@@ -240,6 +290,29 @@ async def names(session: AsyncSession) -> dict[str, list[str]]:
 async def countries(session: AsyncSession) -> dict[str, int]:
     """ISO code -> how many numbers of active people, the most first."""
     return await repository.countries(session)
+
+
+@dataclass(frozen=True)
+class Zones:
+    """By whose clock quiet hours are counted: how many active people have `none` that is known, and which spellings
+    of theirs mean none. `some`: the ids of a few of them."""
+
+    people: int
+    none: int
+    unknown: tuple[str, ...]
+    some: tuple[str, ...]
+
+
+async def zones(session: AsyncSession) -> Zones:
+    """What the directory says of people's time zones."""
+    found = await repository.time_zones(session)
+    without = [entry for entry in found if zone_name(entry["zone"]) is None]
+    return Zones(
+        people=sum(entry["people"] for entry in found),
+        none=sum(entry["people"] for entry in without),
+        unknown=tuple(entry["zone"] for entry in without if entry["zone"]),
+        some=tuple(sorted(employee_id for entry in without for employee_id in entry["some"])[:5]),
+    )
 
 
 async def unreachable_people(

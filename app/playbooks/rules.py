@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from app.channels.kinds import RINGING
+from app.directory.time_zones import zone_name
 from app.playbooks.schema import QuietHours
 
 WAITING_CHANNELS = RINGING
@@ -14,14 +15,9 @@ WAITING_CHANNELS = RINGING
 
 
 def zone_of(name: str | None, house: ZoneInfo) -> ZoneInfo:
-    """A person's time zone; the installation's where the directory has none, or none that exists."""
-    wanted = (name or "").strip()
-    if not wanted:
-        return house
-    try:
-        return ZoneInfo(wanted)
-    except (KeyError, ValueError, OSError):  # unknown, not a name at all, or the name of a folder of zones
-        return house
+    """A person's time zone, however the directory spells it; the installation's where it has none that exists."""
+    wanted = zone_name(name)
+    return ZoneInfo(wanted) if wanted else house
 
 
 def windows(quiet: QuietHours, zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:

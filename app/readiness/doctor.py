@@ -191,6 +191,7 @@ async def _content(house: House) -> list[Finding]:
         gone = await bulletins.parts_today(session, now=house.clock.now())
         lost = await directory.unreachable_people(session, channels=house.channels, countries=house.countries)
         told = await directory.responsible(session)
+        zones = await directory.zones(session)
     found = [Finding("playbook", False, str(problem)) for problem in problems]
     found.append(
         Finding("playbooks", bool(known), f"{len(known)} ready to be declared" if known else
@@ -203,6 +204,7 @@ async def _content(house: House) -> list[Finding]:
         return found
     found.append(Finding("people", True, f"{count} active"))
     found.append(_told(told))
+    found.append(_zones(zones, house))
     files = playbooks.files(house.playbooks_dir)
     nobody = await asyncio.to_thread(playbooks.unknown_names, files, playbooks.Known(**names))
     for _file, group in itertools.groupby(nobody, key=lambda problem: problem.file):
@@ -245,6 +247,20 @@ def _told(who: Responsible) -> Finding:
         )
         return Finding("told", None, what)
     return Finding("told", True, "every department has a lead, and commanders come after them")
+
+
+def _zones(zones: directory.Zones, house: House) -> Finding:
+    """Whether everybody's quiet hours are counted by their own clock."""
+    if not zones.none:
+        return Finding("time zones", True, "everybody has one")
+    some = ", ".join(zones.some) + (" ..." if zones.none > len(zones.some) else "")
+    if zones.unknown:
+        named = ", ".join(f'"{zone}"' for zone in zones.unknown[:3]) + (" ..." if len(zones.unknown) > 3 else "")
+        return Finding("time zones", False, f"{zones.none:,} people have no time zone that exists ({named}): {some}. "
+                       f"Quiet hours go by {house.zone} for them; write IANA names in the people file and import it "
+                       "again")  # fmt: skip
+    return Finding("time zones", None, f"{zones.none:,} of {zones.people:,} people have none, so their quiet hours go "
+                   f"by {house.zone} (MUSTER_TIME_ZONE): {some}")  # fmt: skip
 
 
 def _cap(gone: int, cap: int) -> Finding:

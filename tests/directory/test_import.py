@@ -226,11 +226,11 @@ async def test_departments_are_one_in_any_spelling_and_the_first_wins(load: Load
         assert await service.departments(session) == {"Store Operations": 4}
 
 
-async def test_a_manager_may_come_later_and_cycles_harm_nobody(load: Load, look: Look) -> None:
-    report = await load("id,name,department,manager_id\nE1,Ann,IT,E2\nE2,Bo,IT,E3\nE3,Cy,IT,E1\nE4,Di,IT,E5\nE5,,IT,\n")
-    assert [(await look(f"E{n}"))["manager_id"] for n in (1, 2, 3, 4)] == ["E2", "E3", "E1", None]
+async def test_a_manager_may_come_later_in_the_file(load: Load, look: Look) -> None:
+    report = await load("id,name,department,manager_id\nE1,Ann,IT,E2\nE2,Bo,IT,\nE4,Di,IT,E5\nE5,,IT,\n")
+    assert [(await look(f"E{n}"))["manager_id"] for n in (1, 2, 4)] == ["E2", None, None]
     # E5's own row is rejected and nobody knows E5, so nobody can report to E5.
-    assert told(report) == [(6, "E5", "name"), (5, "E4", "manager_id")]
+    assert told(report) == [(5, "E5", "name"), (4, "E4", "manager_id")]
 
 
 async def test_a_known_manager_need_not_be_in_the_file(load: Load, look: Look) -> None:

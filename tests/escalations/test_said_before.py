@@ -14,6 +14,7 @@ from app.bulletins import service as bulletins
 from app.channels.port import Providers
 from app.deliveries import sending
 from app.incidents import service as incidents
+from app.kernel.db import run
 from app.playbooks.schema import Playbook
 from app.playbooks.yaml_source import load
 from app.readiness import doctor
@@ -87,6 +88,34 @@ async def test_the_preview_warns_of_a_ladder_that_reaches_nobody(the_desk: Desk,
         "its step tell: commander tells nobody, as this incident's commander is no person in the directory",
         "its step send: sms is skipped, because sms has no provider here",
     ]
+
+
+async def test_doctor_and_preview_say_whose_quiet_hours_go_by_another_clock(the_desk: Desk, at_the_desk: Crew) -> None:
+    abroad, nowhere = a_person(), a_person()
+    await at_the_desk.hire(abroad, nowhere)
+    async with the_desk.house.db.begin() as session:
+        for person, zone in ((abroad, "Pacific Standard Time"), (nowhere, "Mars/Base")):
+            await run(
+                session, "UPDATE person SET time_zone = :zone WHERE employee_id = :id", {"zone": zone, "id": person.id}
+            )
+
+    async def notes(severity: str) -> list[str]:
+        key = await at_the_desk.declare(playbook="silence", severity=severity)
+        number = await the_desk.write(key)
+        shown = await the_desk.call("GET", f"/incidents/{key}/bulletins/{number}")
+        return [note["message"] for note in shown["notes"] if "time zone" in note["message"]]
+
+    assert await notes("SEV3") == ["1 have no time zone in the directory, so their quiet hours go by UTC"]
+    assert await notes("SEV1") == [], "no quiet hours, so no clock matters"
+    (said,) = [
+        entry
+        for entry in await doctor.examine(the_desk.house, Providers(), the_desk.program.url)
+        if entry.name == "time zones"
+    ]
+    assert said.ok is False
+    assert '("Mars/Base")' in said.detail
+    assert nowhere.id in said.detail
+    assert abroad.id not in said.detail
 
 
 async def test_the_api_shows_the_ladder_as_it_is_written(the_desk: Desk) -> None:

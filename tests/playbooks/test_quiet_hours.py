@@ -73,7 +73,7 @@ def test_windows_never_overlap_and_cover_every_quiet_moment_of_a_year() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", None, "  ", "Nowhere/Atall", "../../etc/passwd", "Europe", "x" * 5000, "a\0b", "+02:00"]
+    "name", ["", None, "  ", "Nowhere/Atall", "../../etc/passwd", "Europe", "x" * 5000, "a\0b", "Mars/Base"]
 )
 def test_a_zone_that_does_not_exist_is_the_installations(name: str | None) -> None:
     assert zone_of(name, BERLIN) is BERLIN
