@@ -125,6 +125,7 @@ async def load(session: AsyncSession, house: House, visit: Visit, key: str, filt
         "help_total": help_total,
         "reports": [report(entry) for entry in reports],
         "reports_total": int(reports[0]["in_all"]) if reports else 0,
+        "reactions": board["reactions"] if board else 0,
         "timeline": await timeline(session, key, incident["id"], limit=30),
         "words": page_words,
         "audiences": {name: entry.label for name, entry in playbook.audiences.items()},

@@ -54,6 +54,8 @@ _BOARD = f"""
     SELECT step, min(at) AS at, count(*) AS people FROM coming WHERE EXISTS (SELECT FROM running) GROUP BY step
   )
   SELECT target.*, clock_timestamp() AS as_of,
+         (SELECT count(*) FROM inbound_message m
+          WHERE m.incident_id = target.incident_id AND m.outcome = 'reaction') AS reactions,
          (SELECT coalesce(jsonb_agg(to_jsonb(departments)), '[]') FROM departments) AS departments,
          (SELECT coalesce(jsonb_agg(to_jsonb(channels)), '[]') FROM channels) AS channels,
          (SELECT coalesce(jsonb_agg(to_jsonb(steps) ORDER BY at, step), '[]') FROM steps) AS coming

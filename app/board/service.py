@@ -63,6 +63,7 @@ def show(found: RowMapping) -> dict[str, Any]:
         "counts": counts,
         "by_department": dict(sorted(by_department.items())),
         "by_channel": dict(sorted(by_channel.items())),
+        "reactions": found["reactions"],
         "next": [{**entry, "at": _again(entry["at"])} for entry in found["coming"]],
         "simulated": found["simulated"],
         "drill": found["drill"],

@@ -44,6 +44,10 @@ _PRIORITY = """CASE WHEN (step.incident_id, step.person_id) IN (
 """Whoever commands hears before everybody else, after help requests and escalations."""
 
 
+CODES_OF_AN_EARLIER_RULE = 1_000_000
+"""The span that `reply_code` is told while codes of an earlier rule are open on a number: it gives its longest codes,
+which those never equal."""
+
 WHEN_IT_FAILS = datetime(9999, 1, 1, tzinfo=UTC)
 """When the next step of a notice or of news is due: never by itself, only once the step before has failed."""
 
@@ -118,13 +122,15 @@ async def plan(
                               code_seq, reply_address, created_at, next_tell_rung, next_tell_at)
         SELECT :bulletin, :incident, n.person_id, n.person_version_id, n.audience,
                coalesce(written.language, n.language),
-               reply_code(coalesce(n.address, n.person_id::text), n.seq, n.seq - n.oldest_open),
+               reply_code(coalesce(n.address, n.person_id::text), n.seq, CASE
+                 WHEN n.oldest_id <= reply_codes_after() THEN {CODES_OF_AN_EARLIER_RULE}
+                 ELSE n.seq - n.oldest_open END),
                n.seq, n.address, :now, CAST(:tell_rung AS int),
                CASE WHEN CAST(:tell_rung AS int) IS NOT NULL
                  THEN CAST(:now AS timestamptz) + make_interval(secs => :tell_after) END
         FROM (
           SELECT m.person_id, who.latest_version_id AS person_version_id, m.audience, m.language, phone.address,
-                 coalesce(used.oldest_open, used.last + 1, 0) AS oldest_open,
+                 coalesce(used.oldest_open, used.last + 1, 0) AS oldest_open, used.oldest_id,
                  (coalesce(used.last, -1)
                   + row_number() OVER (PARTITION BY coalesce(phone.address, m.person_id::text) ORDER BY m.person_id)
                  )::int AS seq
@@ -137,7 +143,8 @@ async def plan(
               WHERE c.person_id = m.person_id AND c.kind IN ('mobile', 'phone')
               ORDER BY c.can_text DESC, c.position LIMIT 1)) AS address) phone ON true
           LEFT JOIN LATERAL (
-            SELECT max(d.code_seq) AS last, min(d.code_seq) FILTER (WHERE i.closed_at IS NULL) AS oldest_open
+            SELECT max(d.code_seq) AS last, min(d.code_seq) FILTER (WHERE i.closed_at IS NULL) AS oldest_open,
+                   min(d.id) FILTER (WHERE i.closed_at IS NULL) AS oldest_id
             FROM delivery d JOIN incident i ON i.id = d.incident_id
             WHERE d.reply_address = phone.address) used ON true
         ) n

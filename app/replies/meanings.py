@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.deliveries.responses import Act
 from app.directory import service as directory
 from app.incidents import timeline
+from app.kernel.db import notify
 from app.kernel.house import House
 from app.replies import reports, repository, whose, wording
+from app.replies.models import Handled
 from app.replies.parse import Answer, CarrierWord, Meaning, Words, as_words
 from app.replies.questions import Question
 from app.replies.recording import take_answer
-from app.replies.texts import LATE_DAYS, Handled, Text, drills, incident_of, report
+from app.replies.texts import LATE_DAYS, Text, drills, incident_of, report
 
 
 async def passed_on(session: AsyncSession, house: House, text: Text, words: Words) -> Handled:
@@ -32,6 +34,8 @@ async def passed_on(session: AsyncSession, house: House, text: Text, words: Word
 async def reaction(session: AsyncSession, house: House, text: Text) -> Handled:
     """A tap on a message of ours: counted, not answered, no report."""
     incident = await incident_of(session, house, text, closed_too=True)
+    if incident:
+        await notify(session, "muster_board", f"incident:{incident[0]}")
     return Handled("reaction", None, text.only, incident=incident)
 
 

@@ -15,11 +15,16 @@ from app.kernel.columns import array, as_they_were, identity, moment, number, re
 class InboundMessage(SQLModel, table=True):
     """One text as it came, handled once by its SID. `outcome` says what became of it, `answer` what we said.
 
+    `incident_id` is the incident of a text that answered or reacted to something.
+
     `media`: what came with it, as `app.channels.media.Medium`; the media themselves stay with the carrier.
     """
 
     __tablename__ = "inbound_message"
-    __table_args__ = (CheckConstraint("jsonb_typeof(media) = 'array'", name="media"),)
+    __table_args__ = (
+        CheckConstraint("jsonb_typeof(media) = 'array'", name="media"),
+        Index("ix_inbound_message_reaction", "incident_id", postgresql_where="outcome = 'reaction'"),
+    )
 
     id: int | None = Field(default=None, sa_column=identity())
     sid: str = Field(unique=True)
@@ -30,6 +35,7 @@ class InboundMessage(SQLModel, table=True):
     person_id: int | None = Field(default=None, sa_column=reference("person.id", nullable=True))
     outcome: str
     answer: str | None = None
+    incident_id: int | None = Field(default=None, sa_column=reference("incident.id", nullable=True))
     media: list[dict[str, str]] = Field(default_factory=list, sa_column=array())
 
 
@@ -110,6 +116,20 @@ class Inbound:
         # Half a character (a lone surrogate) is what JSON may hold and no database takes: the rest is still an answer.
         object.__setattr__(self, "body", self.body.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
         object.__setattr__(self, "media", clean(self.media))
+
+
+@dataclass(frozen=True)
+class Handled:
+    """What became of a text. `drill`: the answer belongs to drills alone and is marked so.
+
+    `incident` (id, key) is the one that it answered or belongs to.
+    """
+
+    outcome: str
+    answer: str | None = None
+    person_id: int | None = None
+    drill: bool = False
+    incident: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.deliveries.planning import WHEN_IT_FAILS
 from app.deliveries.states import CAME_TO_NOTHING, sql_list
 from app.kernel.db import row, rows, run
-from app.replies.models import Inbound
+from app.replies.models import Handled, Inbound
 from app.replies.questions import Question
 
 _NUMBER = """(SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
@@ -55,13 +55,19 @@ async def add_inbound(session: AsyncSession, inbound: Inbound, *, now: datetime)
     return int(found["id"]) if found else None
 
 
-async def finish_inbound(
-    session: AsyncSession, inbound_id: int, *, outcome: str, answer: str | None, person_id: int | None
-) -> None:
+async def finish_inbound(session: AsyncSession, inbound_id: int, handled: Handled, *, answer: str | None) -> None:
+    """What became of a text, and what we answered."""
     await run(
         session,
-        "UPDATE inbound_message SET outcome = :outcome, answer = :answer, person_id = :person WHERE id = :id",
-        {"id": inbound_id, "outcome": outcome, "answer": answer, "person": person_id},
+        """UPDATE inbound_message SET outcome = :outcome, answer = :answer, person_id = :person, incident_id = :incident
+           WHERE id = :id""",
+        {
+            "id": inbound_id,
+            "outcome": handled.outcome,
+            "answer": answer,
+            "person": handled.person_id,
+            "incident": handled.incident[0] if handled.incident else None,
+        },
     )
 
 

@@ -12,10 +12,10 @@ from app.deliveries import notices
 from app.directory import service as directory
 from app.kernel.house import House
 from app.replies import meanings, reports, repository, wording
-from app.replies.models import Inbound
+from app.replies.models import Handled, Inbound
 from app.replies.parse import CarrierWord, Reaction, Words, as_words, parse
 from app.replies.recording import take_answer as take_answer
-from app.replies.texts import Handled, Text, report
+from app.replies.texts import Text, report
 
 log = logging.getLogger("muster.replies")
 
@@ -74,10 +74,7 @@ async def _receive(session: AsyncSession, house: House, inbound: Inbound) -> Han
         answer = None
     if answer is not None and handled.drill and not inbound.found_at:
         answer = wording.marked(answer)
-    await repository.finish_inbound(
-        session, inbound_id, outcome=handled.outcome, answer=None if inbound.found_at else answer,
-        person_id=handled.person_id,
-    )  # fmt: skip
+    await repository.finish_inbound(session, inbound_id, handled, answer=None if inbound.found_at else answer)
     return replace(handled, answer=answer)
 
 

@@ -54,20 +54,6 @@ class Text:
         return self.inbound.found_at or house.clock.now()
 
 
-@dataclass(frozen=True)
-class Handled:
-    """What became of a text. `drill`: the answer belongs to drills alone and is marked so.
-
-    `incident` (id, key) is the one that it answered or belongs to.
-    """
-
-    outcome: str
-    answer: str | None = None
-    person_id: int | None = None
-    drill: bool = False
-    incident: tuple[int, str] | None = None
-
-
 def drills(questions: Sequence[Question]) -> bool:
     """Whether drills are all that is going on for somebody."""
     return bool(questions) and all(question.drill for question in questions)

@@ -53,6 +53,7 @@ class Read:
     messages: Sequence[RowMapping]
     recipients: Sequence[RowMapping]
     reports: Sequence[RowMapping]
+    reactions: int
     requests: Sequence[RowMapping]
     entries: Sequence[Mapping[str, Any]]
 
@@ -94,6 +95,7 @@ def assemble(house: House, read: Read) -> Record:
         late_answers=tuple(figures.answers_of(e) for e in recipients if any(answer.late for answer in e.answers)),
         changed_answers=tuple(figures.answers_of(e) for e in recipients if figures.changed_answer(e)),
         field_reports=tuple(_report(entry) for entry in read.reports),
+        reactions=read.reactions,
         help_requests=tuple(_requests(read.requests, entries)),
         timeline=entries,
         recipients=tuple(recipients),

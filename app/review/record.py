@@ -393,6 +393,8 @@ class Record:
     late_answers: tuple[PersonAnswers, ...]
     changed_answers: tuple[PersonAnswers, ...]
     field_reports: tuple[FieldReport, ...]
+    reactions: int
+    """How often a phone told of a tap on a message ("Liked ...", 👍): neither an answer nor a report."""
     help_requests: tuple[HelpRequest, ...]
     timeline: tuple[TimelineEntry, ...]
     recipients: tuple[Recipient, ...]

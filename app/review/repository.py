@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.deliveries.states import PROVIDER_STATUSES, State
 from app.deliveries.status import ATTEMPT_SUMMARY, GONE, STATUS
 from app.deliveries.telling import HOW_TOLD
-from app.kernel.db import rows, run
+from app.kernel.db import row, rows, run
 
 _RECEIPTS = ", ".join(
     f"'{word}'" for word, known in sorted(PROVIDER_STATUSES.items()) if known.state in (State.DELIVERED, State.READ)
@@ -142,6 +142,16 @@ async def field_reports(session: AsyncSession, incident_id: int) -> Sequence[Row
            WHERE f.incident_id = :incident ORDER BY f.at, f.id""",
         {"incident": incident_id},
     )
+
+
+async def reactions(session: AsyncSession, incident_id: int) -> int:
+    """How many texts to the incident were only reactions."""
+    found = await row(
+        session,
+        "SELECT count(*) AS many FROM inbound_message WHERE incident_id = :incident AND outcome = 'reaction'",
+        {"incident": incident_id},
+    )
+    return int(found["many"]) if found else 0
 
 
 async def help_requests(session: AsyncSession, incident_id: int) -> Sequence[RowMapping]:

@@ -35,6 +35,7 @@ async def build(session: AsyncSession, house: House, key: str) -> Record:
         messages=await repository.messages(session, incident_id),
         recipients=await repository.recipients(session, incident_id),
         reports=await repository.field_reports(session, incident_id),
+        reactions=await repository.reactions(session, incident_id),
         requests=await repository.help_requests(session, incident_id),
         entries=await _timeline(session, incident_id, key),
     )

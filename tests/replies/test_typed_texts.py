@@ -229,5 +229,8 @@ async def test_a_reaction_is_counted_and_neither_answers_nor_reports(the_desk: D
     assert await the_desk.acts(key, person) == []
     assert await the_desk.reports(key) == []
     assert await outcomes(the_desk, person.mobile) == ["reaction"] * 4
+    assert (await the_desk.board(key))["reactions"] == 4
+    review = await the_desk.api.get(f"/api/v1/incidents/{key}/review", params={"format": "json"})
+    assert review.json()["reactions"] == 4
     # The answer itself still counts.
     assert "1 OK" in await the_desk.text(person.mobile, "1 OK")

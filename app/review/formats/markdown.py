@@ -240,6 +240,11 @@ class _Document:
     def front_line(self) -> list[str]:
         found = self.record.field_reports
         lines = [f"## Field reports: {len(found):,}", ""]
+        if many := self.record.reactions:
+            lines += [
+                f"{counted(many, 'reaction', 'reactions')} (such as a thumbs up), neither answers nor reports.",
+                "",
+            ]
         for report in found:
             where = ", ".join(part for part in (report.department, report.site, report.number) if part)
             who = f"{report.name} ({where})" if where else report.name
