@@ -95,7 +95,8 @@ async def recipients(
         WITH each_one AS (
           SELECT d.id, d.response, d.responded_via, d.responded_at, d.next_rung, d.next_step_at, d.next_tell_rung,
                  d.next_tell_at, d.unreachable_reason, d.cancel_reason, d.audience, d.bulletin_id,
-                 p.id AS person_id, p.employee_id, v.name, v.title, v.site, {GONE} AS gone,
+                 p.id AS person_id, p.employee_id, v.name, v.title, v.site, v.manager_id, d.created_at,
+                 {GONE} AS gone,
                  dep.name AS department, dep.key AS department_key, {STATUS} AS status
           FROM delivery d JOIN person p ON p.id = d.person_id JOIN person_version v ON v.id = d.person_version_id
           JOIN department dep ON dep.id = v.department_id
@@ -114,6 +115,10 @@ async def recipients(
           ORDER BY e.id LIMIT :limit
         )
         SELECT c.*, l.channel AS next_channel, t.tell AS next_tell,
+          (SELECT jsonb_build_object('person_id', mp.employee_id, 'name', mv.name)
+           FROM person mp JOIN person_version mv ON mv.person_id = mp.id
+           WHERE mp.id = c.manager_id AND mv.since <= greatest(c.created_at, mp.created_at)
+           ORDER BY mv.id DESC LIMIT 1) AS manager,
           (SELECT min(x.since) FROM suppression x JOIN contact_point cp ON cp.address = x.address
            WHERE cp.person_id = c.person_id AND x.channel = 'sms' AND x.reason = 'opted_out') AS opted_out_since,
           (SELECT coalesce(jsonb_agg(jsonb_build_object(

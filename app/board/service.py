@@ -127,6 +127,7 @@ def show_recipient(entry: RowMapping) -> dict[str, Any]:
             "site": entry["site"],
             "title": entry["title"],
         },
+        "manager": entry["manager"],
         "audience": entry["audience"],
         "status": entry["status"],
         "reason": reasons.why(entry["status"], dict(entry), attempts),
