@@ -324,6 +324,10 @@ def test_audit_verify_names_the_first_bad_entry(shell: Shell) -> None:
     own = {"MUSTER_DATABASE_URL": url, "MUSTER_SECRET_KEY": "a key of our own, long enough"}
     assert shell.here("audit", "verify", settings=own).fine().strip() == "Every entry of the record holds."
     with psycopg.connect(url) as owner:
+        owner.execute("ALTER TABLE person_version DISABLE TRIGGER ALL")
+        owner.execute("UPDATE person_version SET name = name || '!'")
+    assert "people were changed after it recorded them" in shell.here("audit", "verify", settings=own).refused()
+    with psycopg.connect(url) as owner:
         owner.execute("ALTER TABLE audit_entry DISABLE TRIGGER ALL")
         owner.execute("UPDATE audit_entry SET actor = 'account:999' WHERE stream = %s AND seq = 1", (key,))
     line = shell.muster("audit", "verify", settings=own).refused()

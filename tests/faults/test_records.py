@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from app.channels.port import Kind, Listed, Outgoing
 from app.channels.twilio import TwilioSms
-from app.deliveries import service
+from app.deliveries import proof, service
 from app.deliveries.handover import Result
 from app.deliveries.reconciler import AT_A_TIME, DEADLINE_SECONDS
+from app.directory import versions
+from app.kernel import audit
 from app.kernel.db import run
 from tests.journeys.crew import Crew, Desk, a_person, desk, faults, tried
 
@@ -154,3 +158,38 @@ async def test_however_many_are_unknown_none_is_after_the_deadline(muster: Desk)
     await faults(muster, http=None, list="empty")
     await muster.settle_unknown()
     assert {entry["state"] for entry in await muster.attempts(key)} == {"uncertain"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE person_version SET site = 'Elsewhere'", "people were changed after it recorded them"),
+        ("UPDATE person_version SET name = 'Nobody'", "people were changed after it recorded them"),
+        (
+            """UPDATE delivery d SET person_version_id = v.id FROM person_version v
+               WHERE v.person_id = d.person_id AND v.id <> d.person_version_id""",
+            "the people whom the bulletin went to were changed after it was sent",
+        ),
+    ],
+)
+async def test_people_of_an_incident_who_are_changed_behind_our_back_are_noticed(
+    muster: Desk, database_url: str, change: str, said: str
+) -> None:
+    crew = Crew(muster)
+    person = a_person(email="")
+    key = await crew.told(person)
+    muster.clock.advance(seconds=60)
+    await crew.hire(replace(person, name="Another Name"))  # a second version, which the import may make
+    assert (await crew.person(key, person))["name"] == f"Person {person.id}"
+    assert await _bad(muster) is None
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")  # no trigger fires
+        owner.execute(change.encode())
+    bad = await _bad(muster)
+    assert bad is not None
+    assert said in bad
+
+
+async def _bad(muster: Desk) -> str | None:
+    async with muster.house.db.begin() as session:
+        return await audit.verify(session) or await versions.verify(session) or await proof.verify(session)
