@@ -113,6 +113,8 @@ async def bare(session: AsyncSession, house: House, text: Text, meant: Answer) -
         open_ones += [older] if older else []
     if not open_ones:
         open_ones = await _answered_before(session, house, text, person_id, questions)
+    if meant.title:
+        open_ones = [question for question in open_ones if whose.is_titled(question, meant.title)] or open_ones
     if len(open_ones) == 1:
         return await _record(session, house, text, meant, open_ones[0])
     if open_ones:
@@ -165,7 +167,9 @@ async def _record(session: AsyncSession, house: House, text: Text, meant: Answer
     recorded = await take_answer(session, house, question.id, act, actor=f"person:{question.person_id}")
     assert recorded is not None
     if meant.response == "need_help" or (meant.code and text.only is not None):
-        await reports.cleared_up(session, text.numbers, now=house.clock.now())
+        # HELP alone was asked back as well; only help that is now asked for by the same person settles that.
+        helped = meant.response == "need_help" and text.only is not None
+        await reports.cleared_up(session, text.numbers, now=house.clock.now(), helped=helped)
     incident = (recorded.incident_id, recorded.incident_key)
     if meant.below is not None:
         await report(session, house, text, maybe_help=meant.below.maybe_help, incident=incident)

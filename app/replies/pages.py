@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -16,6 +17,7 @@ from app.kernel.errors import NotFound
 from app.kernel.house import House
 from app.replies import help_requests, notice_page, reports, service, staff
 from app.replies.models import NewReport
+from app.replies.parse import as_words
 from app.web.forms import read_form
 from app.web.templating import page, see
 
@@ -75,7 +77,11 @@ async def answer(token: Token, request: Request, house: HouseDep) -> Response:
             actor = f"person:{delivery['person_id']}"
             await service.take_answer(session, house, delivery["id"], Act(response, "page", now), actor=actor)
         if note and not await staff.said_just_now(session, delivery, note, now):
+            words = as_words(note)
+            # Whoever presses "I need help" has asked for it: their words go with it, and nobody need wonder.
+            maybe_help = words.maybe_help and response != "need_help"
             said = NewReport(note, "page", delivery["incident_id"], delivery["person_id"])
+            said = replace(said, maybe_help=maybe_help, maybe_stop=words.maybe_stop)
             await reports.add(session, house, said, key=delivery["key"])
     return see(f"/a/{token}{'?said=1' if note else ''}#answer")
 

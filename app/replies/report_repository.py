@@ -69,13 +69,18 @@ ASKED_BACK = ("asked_who", "asked_which_question", "unknown_code", "no_question"
 """What became of a text that was an answer, only not plainly whose or to what."""
 
 
-async def clear_asked_back(session: AsyncSession, numbers: Sequence[str], *, now: datetime) -> Sequence[int]:
-    """Settles the possible help of answers from this number that were asked back; the incidents of those reports."""
+async def clear_asked_back(
+    session: AsyncSession, numbers: Sequence[str], *, now: datetime, helped: bool
+) -> Sequence[int]:
+    """Settles the possible help of answers from this number that were asked back; the incidents of those reports.
+
+    `helped`: that of a carrier's HELP, too.
+    """
     found = await rows(
         session,
         """UPDATE field_report f SET help_settled_at = :now FROM inbound_message m
            WHERE m.id = f.inbound_id AND m.outcome = ANY(:asked) AND f.number = ANY(:numbers)
              AND f.maybe_help AND f.help_settled_at IS NULL RETURNING f.incident_id""",
-        {"now": now, "numbers": list(numbers), "asked": list(ASKED_BACK)},
+        {"now": now, "numbers": list(numbers), "asked": [*ASKED_BACK, *(["asked_which"] if helped else [])]},
     )
     return sorted({entry["incident_id"] for entry in found if entry["incident_id"] is not None})

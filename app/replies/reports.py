@@ -43,9 +43,12 @@ async def add(session: AsyncSession, house: House, report: NewReport, *, key: st
     return report_id
 
 
-async def cleared_up(session: AsyncSession, numbers: Sequence[str], *, now: datetime) -> None:
-    """A later answer from this number says what those meant that were asked back: they may be help no longer."""
-    for incident_id in await repository.clear_asked_back(session, numbers, now=now):
+async def cleared_up(session: AsyncSession, numbers: Sequence[str], *, now: datetime, helped: bool = False) -> None:
+    """A later answer from this number says what those meant that were asked back: they may be help no longer.
+
+    `helped`: it asks for help, from a phone of one's own, so that HELP alone is settled as well.
+    """
+    for incident_id in await repository.clear_asked_back(session, numbers, now=now, helped=helped):
         await notify(session, "muster_board", f"incident:{incident_id}")
 
 

@@ -43,7 +43,7 @@ def which_question(response: str, questions: Sequence[Question]) -> str:
         f"({'DRILL: ' if question.drill and not drill else ''}{short(question.title)})"
         for question in questions[:4]
     )
-    text = f"Which one do you mean? Text your answer with its code, such as {named}."
+    text = f"Which one do you mean? Text your answer with its code, such as {named}.{_seen(response)}"
     return marked(text) if drill else text
 
 
@@ -53,8 +53,12 @@ def who_is_it(response: str, questions: Sequence[Question]) -> str:
     code = next((sample for sample in SAMPLE_CODES if sample not in taken), SAMPLE_CODES[0])
     return (
         f"Several people share this phone. Text your answer with the code from your own message, such as "
-        f"{DIGIT[response]} {code}, or open the link in it."
+        f"{DIGIT[response]} {code}, or open the link in it.{_seen(response)}"
     )
+
+
+def _seen(response: str) -> str:
+    return " The incident team can see that someone here may need help." if response == "need_help" else ""
 
 
 def use_the_link() -> str:

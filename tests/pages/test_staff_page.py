@@ -142,9 +142,11 @@ async def test_words_go_to_the_incident_team_with_the_answer_or_without(site: Si
     assert await site.count("acknowledgment") == 0
     page = await surfer.press(page, f"/a/{token}", "I cannot", note="I am at home")
     assert "Your answer: I cannot." in page.text
-    reports = await site.all("SELECT text, via FROM field_report ORDER BY id")
-    assert [(entry["text"], entry["via"]) for entry in reports] == [
-        ("smoke in <aisle> 4", "page"), ("I am at home", "page"),
+    page = await surfer.press(page, f"/a/{token}", "I need help", note="somebody fell here")
+    reports = await site.all("SELECT text, via, maybe_help FROM field_report ORDER BY id")
+    # Words that may call for help are marked here as well, unless help was asked for with them.
+    assert [(entry["text"], entry["via"], entry["maybe_help"]) for entry in reports] == [
+        ("smoke in <aisle> 4", "page", True), ("I am at home", "page", False), ("somebody fell here", "page", False),
     ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ async def told(desk: Desk, crew: Crew, *people: Any) -> str:
         "<script>alert(1)</script> & 'quotes' \"too\"",
         "'; DROP TABLE delivery; --",
         "%s %(x)s {y} ${z} \\n :name",
-        "🙂👩‍🚒" * 50,
+        "🙂👩‍🚒 till 3 " * 50,
     ],
     ids=["plain", "yes in 2 hours", "long", "rtl", "lines", "markup", "sql", "formats", "emoji"],
 )

@@ -137,7 +137,9 @@ async def test_a_copied_example_of_the_question_back_answers_that_question(the_d
     tills = await told(the_desk, at_the_desk, person, title="Tills (north)", drill=True)
     gates = await told(the_desk, at_the_desk, person, title="Gates")
     asked_back = await the_desk.text(person.mobile, "2")
-    first, second = asked_back.partition("such as ")[2].removesuffix(".").split(" or ")
+    examples, _, seen = asked_back.partition("such as ")[2].partition(". ")
+    first, second = examples.split(" or ")
+    assert seen == "The incident team can see that someone here may need help."
     assert (first, second) == (
         f"2 {await the_desk.code(gates, person)} (Gates)",
         f"2 {await the_desk.code(tills, person)} (DRILL: Tills (north))",
@@ -148,6 +150,27 @@ async def test_a_copied_example_of_the_question_back_answers_that_question(the_d
     assert await the_desk.acts(tills, person) == [("need_help", False)]
     assert await flags(the_desk, gates) == [("2", False, False)]
     assert "2 need help (Gates)" in await the_desk.text(person.mobile, first)
+
+
+async def test_a_title_says_which_of_several_is_meant(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    tills = await told(the_desk, at_the_desk, person, title="Tills")
+    gates = await told(the_desk, at_the_desk, person, title="Gates")
+    assert "3 cannot (Tills)" in await the_desk.text(person.mobile, "3 cannot (Tills)")
+    assert await the_desk.acts(tills, person) == [("cannot", False)]
+    assert await the_desk.acts(gates, person) == []
+
+
+async def test_help_alone_is_settled_when_the_same_person_asks_for_it_by_its_digit(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    await the_desk.text(person.mobile, "HELP")
+    await the_desk.text(person.mobile, "1")
+    assert await flags(the_desk, key) == [("HELP", True, False)]
+    await the_desk.text(person.mobile, "2")
+    assert await flags(the_desk, key) == [("HELP", False, False)]
 
 
 async def test_words_below_an_answer_that_may_be_more_than_a_name_are_kept_as_well(
