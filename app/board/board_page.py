@@ -10,10 +10,10 @@ from fastapi.responses import HTMLResponse, Response
 from app.access.api import HouseDep
 from app.access.matrix import Action
 from app.access.pages import Posted, Reading, Visit, posting
-from app.board import page_view
+from app.board import page_view, page_words
 from app.board.page_view import DONE, Filters
 from app.incidents import service as incidents
-from app.kernel.errors import FieldError, Invalid, MusterError
+from app.kernel.errors import Conflict, FieldError, Invalid, MusterError
 from app.kernel.house import House
 from app.replies import help_requests
 from app.web.forms import Form
@@ -91,9 +91,13 @@ async def close(key: Text, request: Request, house: HouseDep, posted: Changing) 
     """Ends the incident for good; with open help requests only when that is said explicitly."""
     try:
         async with house.db.begin() as session:
+            incident = await incidents.get(session, key, lock=True)
+            accepted = bool(posted.form.text("accept_open_help"))
+            if incident["possible_help"] and not accepted and incident["closed_at"] is None:
+                raise Conflict(_still_open(incident["open_help"], incident["possible_help"]))
             await incidents.change(
                 session, house, posted.actor, key, status="closed", severity=None, commander=None,
-                reason=posted.form.text("reason"), accept_open_help=bool(posted.form.text("accept_open_help")),
+                reason=posted.form.text("reason"), accept_open_help=accepted,
             )  # fmt: skip
     except MusterError as error:
         return await _refused(request, house, posted, key, error, "close")
@@ -134,6 +138,10 @@ def _plain(error: MusterError) -> MusterError:
     """The refusal without the API's words."""
     open_help: Any = error.extra.get("open_help_requests")
     if open_help:
-        many = f"{open_help} person still needs help" if open_help == 1 else f"{open_help} people still need help"
-        return type(error)(f"{many}. Close their requests first, or tick the box to close the incident all the same.")
+        return type(error)(_still_open(open_help, error.extra.get("possible_help", 0)))
     return error
+
+
+def _still_open(open_help: int, possible_help: int) -> str:
+    still = page_words.still_open(open_help, possible_help)
+    return f"{still} Deal with each first, or tick the box to close the incident anyway."

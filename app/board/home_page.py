@@ -12,13 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.api import HouseDep
 from app.access.pages import MaybeVisit
 from app.board import numbers_page, page_chart, page_reads, page_words, service
+from app.board.page_view import DONE
 from app.incidents import service as incidents
+from app.replies import reports
+from app.web.inputs import Text
 from app.web.templating import page
 
 router = APIRouter()
 
 OPEN_SHOWN = 20
 PAST_SHOWN = 20
+POSSIBLE_SHOWN = 20
+"""Possible calls for help that belong to no incident."""
 
 
 @router.get("/")
@@ -27,6 +32,7 @@ async def home(
     house: HouseDep,
     visit: MaybeVisit,
     before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+    done: Annotated[Text, Query(max_length=20)] = "",
 ) -> HTMLResponse:
     if visit is None:
         return page(request, "signed_out.html")
@@ -35,6 +41,7 @@ async def home(
         due = await incidents.next_due(session, house, going_on)
         told = [await _with_account(session, entry) | {"next_due": due[entry["id"]]} for entry in going_on]
         over = await incidents.page(session, status="closed", before=before, limit=PAST_SHOWN + 1)
+        possible, possible_total = await reports.waiting(session, visit.actor, None, limit=POSSIBLE_SHOWN)
         known = await page_reads.people_known(session)
         to_mend = await numbers_page.to_mend(session, visit)
     return page(
@@ -45,6 +52,9 @@ async def home(
         over=[dict(entry) for entry in over[:PAST_SHOWN]],
         older=over[PAST_SHOWN - 1]["id"] if len(over) > PAST_SHOWN else None,
         people_known=known,
+        possible=possible,
+        possible_total=possible_total,
+        message=DONE.get(done, ""),
         to_mend=to_mend,
         words=page_words,
     )
@@ -53,4 +63,4 @@ async def home(
 async def _with_account(session: AsyncSession, incident: RowMapping) -> dict[str, Any]:
     board = await service.latest_board(session, incident["key"])
     counts = page_chart.tally(board["counts"] | {"total": board["total"]}) if board else None
-    return dict(incident) | {"account": page_words.account(counts, incident["open_help"])}
+    return dict(incident) | {"account": page_words.account(counts, incident["open_help"], incident["possible_help"])}

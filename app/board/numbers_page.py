@@ -15,7 +15,6 @@ from app.access.api import HouseDep
 from app.access.matrix import Action
 from app.access.pages import Posted, Reading, Visit, posting
 from app.board import page_words
-from app.board.people_page import spaced
 from app.directory import service as directory
 from app.directory.folding import fold
 from app.kernel.errors import MusterError
@@ -88,7 +87,7 @@ async def _page(
 
 def _shown(entry: RowMapping, visit: Visit) -> dict[str, Any]:
     """One person as the page shows them; addresses as the visitor may see them."""
-    show = spaced if visit.may("read_addresses") else directory.mask
+    show = page_words.spaced if visit.may("read_addresses") else directory.mask
     mine: Sequence[Mapping[str, Any]] = entry["flagged"]
     flagged = [
         {

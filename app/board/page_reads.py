@@ -85,28 +85,6 @@ async def open_help(
     return found, int(found[0]["in_all"]) if found else 0
 
 
-async def reports(
-    session: AsyncSession, incident_id: int, *, department: str | None, before: int | None, limit: int
-) -> Sequence[RowMapping]:
-    """Field reports, newest first, with how many there are in all."""
-    return await rows(
-        session,
-        """
-        SELECT f.id, f.text, f.maybe_help, f.via, f.at, v.name, v.title, v.site, dep.name AS department, f.number,
-               count(*) OVER () AS in_all
-        FROM field_report f LEFT JOIN person_version v ON v.id = f.person_version_id
-        LEFT JOIN department dep ON dep.id = v.department_id
-        WHERE f.incident_id = :incident AND (CAST(:before AS bigint) IS NULL OR f.id < :before)
-          AND (CAST(:department AS text) IS NULL OR dep.key = :department)
-        ORDER BY f.id DESC LIMIT :limit
-        """,
-        {
-            "incident": incident_id, "before": before, "limit": limit,
-            "department": fold(department) if department else None,
-        },
-    )  # fmt: skip
-
-
 async def recent_timeline(session: AsyncSession, key: str, incident_id: int, *, limit: int) -> Sequence[RowMapping]:
     """What happened last, newest first. Answers are folded: `answers` came after an entry and before the next one."""
     return await rows(

@@ -15,10 +15,10 @@ from app.access.pages import Visit
 from app.board import page_chart, page_reads, page_words, repository, service
 from app.bulletins import service as bulletins
 from app.deliveries.status import STATUSES
-from app.directory.service import mask
 from app.incidents import service as incidents
 from app.kernel.house import House
 from app.playbooks import service as playbooks
+from app.replies import reports
 from app.web.templating import Shown, render
 
 LIST = 20
@@ -37,6 +37,8 @@ DONE = {
     "closed": "The incident is closed.",
     "taken": "It is yours now. The person is on the list below under your name.",
     "helped": "Closed. Thank you.",
+    "opened": "A help request is open. Those who can help are being told.",
+    "cleared": "Noted: not a call for help. The report stays in the list.",
     "answered": "The answer is recorded under your name.",
 }
 
@@ -101,10 +103,9 @@ async def load(session: AsyncSession, house: House, visit: Visit, key: str, filt
     department = visit.actor.department
     board = await service.board(session, key, shown_bulletin["number"]) if shown_bulletin else None
     help_open, help_total = await page_reads.open_help(session, incident["id"], department=department, limit=HELP_LIST)
-    reports = list(
-        await page_reads.reports(
-            session, incident["id"], department=department or filters.department, before=None, limit=LIST
-        )
+    possible, possible_total = await reports.waiting(session, visit.actor, incident["id"], limit=HELP_LIST)
+    heard, heard_total = await reports.of_incident(
+        session, visit.actor, incident["id"], department=filters.department, limit=LIST
     )
     shown = Shown(house)
     context: dict[str, Any] = {
@@ -123,8 +124,10 @@ async def load(session: AsyncSession, house: House, visit: Visit, key: str, filt
         "filters": filters,
         "help": [dict(entry) for entry in help_open],
         "help_total": help_total,
-        "reports": [report(entry) for entry in reports],
-        "reports_total": int(reports[0]["in_all"]) if reports else 0,
+        "possible": possible,
+        "possible_total": possible_total,
+        "reports": heard,
+        "reports_total": heard_total,
         "reactions": board["reactions"] if board else 0,
         "timeline": await timeline(session, key, incident["id"], limit=30),
         "words": page_words,
@@ -167,7 +170,7 @@ async def _reach(
         "more": more,
         "coming": board["next"],
         "listed": how_many(board, visit.actor.department or filters.department, filters),
-        "account": page_words.account(counts, incident["open_help"]),
+        "account": page_words.account(counts, incident["open_help"], incident["possible_help"]),
     }
 
 
@@ -202,14 +205,6 @@ def how_many(board: Mapping[str, Any], department: str | None, filters: Filters)
         each = board["by_department"].items()
         counts = next((mine for name, mine in each if " ".join(name.casefold().split()) == folded), {})
     return sum(int(counts.get(status, 0)) for status in statuses)
-
-
-def report(entry: RowMapping) -> dict[str, Any]:
-    """A field report; from a shared phone it came from somebody at that number."""
-    return dict(entry) | {
-        "name": entry["name"] or "Someone at this number",
-        "number": None if entry["name"] or not entry["number"] else mask(entry["number"]),
-    }
 
 
 async def timeline(session: AsyncSession, key: str, incident_id: int, *, limit: int) -> list[dict[str, Any]]:

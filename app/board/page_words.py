@@ -6,10 +6,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import phonenumbers
+
 from app.channels.kinds import KINDS
+from app.channels.media import counted as media
 from app.deliveries.retry import TREATMENTS
 from app.deliveries.states import NOT_DELIVERED, State
 from app.replies.wording import RUNGS
+
+__all__ = ["media"]
 
 CHANNELS = {kind.name: kind.label for kind in KINDS.values()}
 TOLD = {"manager": "manager", "department_lead": "department lead", "commander": "commander"}
@@ -113,18 +118,40 @@ class Clause:
     kind: str = "none"
 
 
-def account(counts: Mapping[str, int] | None, open_help: int) -> list[Clause]:
+def account(counts: Mapping[str, int] | None, open_help: int, possible_help: int = 0) -> list[Clause]:
     """The sentence that answers the question, from a tally (see `page_chart.tally`)."""
     if counts is None:
         return [Clause("Nobody has been told yet.")]
     said = [Clause(f"{counts['answered']:,} of {counts['total']:,} have answered.", "answered")]
     if open_help:
         said.append(Clause(f"{open_help:,} {'needs' if open_help == 1 else 'need'} help.", "help"))
-    else:
+    elif not possible_help:
         said.append(Clause("Nobody needs help."))
+    if possible_help:
+        said.append(Clause(f"{possible_help:,} may need help.", "help"))
     if counts["unreachable"]:
         said.append(Clause(f"{counts['unreachable']:,} cannot be reached.", "unreachable"))
     return said
+
+
+def still_open(open_help: int, possible_help: int) -> str:
+    """`2 people still need help, and 1 report may be a call for help.`"""
+    said = []
+    if open_help:
+        said.append(f"{open_help:,} {'person still needs' if open_help == 1 else 'people still need'} help")
+    if possible_help:
+        said.append(
+            f"{possible_help:,} {'report may be a call' if possible_help == 1 else 'reports may be calls'} for help"
+        )
+    return ", and ".join(said) + "."
+
+
+def spaced(number: str) -> str:
+    """`+1 470-555-0181`: in groups, because somebody reads it off paper and dials."""
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    except phonenumbers.NumberParseException:
+        return number
 
 
 def send_button(by_channel: Mapping[str, int], total: int, *, drill: bool) -> str:
@@ -222,7 +249,11 @@ def coming(entry: Mapping[str, Any]) -> str:
 
 def _status(data: Mapping[str, Any], _who: str) -> str:
     said = f"Status changed from {data['from']} to {data['to']}"
-    return f"{said}, with {people(data['open_help'])} still in need of help" if data.get("open_help") else said
+    if data.get("open_help"):
+        said += f", with {people(data['open_help'])} still in need of help"
+    if possible := data.get("possible_help"):
+        said += f", with {possible:,} possible call{'' if possible == 1 else 's'} for help not checked"
+    return said
 
 
 def _answered(data: Mapping[str, Any], who: str) -> str:
@@ -245,13 +276,17 @@ _ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
     "commander_changed": lambda d, w: f"{w} is commander now",
     "acknowledged": _answered,
     "answer_changed": lambda d, w: f"{_answered(d, w)} (changed)",
-    "help_opened": lambda d, w: f"{w} needs help",
+    "help_opened": lambda d, w: f"{w} needs help" + (", said in a report" if d.get("field_report") else ""),
+    "help_confirmed": lambda d, w: f"A report from {w} added to their help request",
+    "possible_help_cleared": lambda d, w: (
+        f"Report from {w if 'person' in d else 'someone at a shared number'}: not a call for help"
+    ),
     "help_told": lambda d, w: f"Help for {w}: {RUNGS[d['rung']]} told",
     "help_untold": lambda d, w: f"Help for {w}: nobody could be told by text or email",
     "help_taken": lambda d, w: f"Help for {w} taken on",
     "help_closed": lambda d, w: f"Help for {w} done",
     "help_withdrawn": lambda d, w: f"{w} no longer needs help",
-    "field_report": lambda d, w: f"Report from {w if 'person' in d else 'somebody at a shared number'}",
+    "field_report": lambda d, w: f"Report from {w if 'person' in d else 'someone at a shared number'}",
     "opted_out": lambda d, w: f"{w} opted out of texts",
     "opted_in": lambda d, w: f"{w} takes texts again",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Annotated
 
-import phonenumbers
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -107,14 +106,6 @@ async def answer(
     return see(f"/incidents/{key}{here}{query}{'&' if len(query) > 1 else ''}done=answered{end}")
 
 
-def spaced(number: str) -> str:
-    """`+1 470-555-0181`: in groups, because somebody reads it off paper and dials."""
-    try:
-        return phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-    except phonenumbers.NumberParseException:
-        return number
-
-
 @router.get("/incidents/{key}/call-sheet")
 async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Reading) -> HTMLResponse:
     """Everybody who has not answered, by department, to print and call from."""
@@ -129,7 +120,7 @@ async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Readin
     full = visit.actor.may(Action.READ_ADDRESSES)
     listed = []
     for entry in found:
-        show = spaced if full else directory.mask
+        show = page_words.spaced if full else directory.mask
         listed.append(dict(entry) | {"numbers": [(number, show(number)) for number in entry["numbers"]]})
     return page(
         request,

@@ -1,4 +1,4 @@
-"""The long lists behind the board: every timeline entry, and everything that people said."""
+"""The long list behind the board's timeline: every entry."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from app.access.api import HouseDep
 from app.access.pages import Reading
-from app.board import page_reads, page_view, page_words
-from app.board.page_view import Filters
+from app.board import page_words
 from app.incidents import service as incidents
 from app.incidents import timeline
 from app.web.inputs import Text
@@ -19,7 +18,6 @@ from app.web.templating import page
 router = APIRouter()
 
 ENTRIES = 200
-REPORTS = 100
 
 
 @router.get("/incidents/{key}/timeline")
@@ -50,29 +48,4 @@ async def timeline_page(
         entries=entries,
         first=after == 0,
         more=found[ENTRIES - 1]["seq"] if len(found) > ENTRIES else None,
-    )
-
-
-@router.get("/incidents/{key}/reports")
-async def reports_page(
-    key: Text, request: Request, house: HouseDep, visit: Reading,
-    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
-) -> HTMLResponse:  # fmt: skip
-    """Everything that people said, the newest first."""
-    filters = Filters.of_request(request)
-    async with house.db.begin() as session:
-        incident = await incidents.get(session, key)
-        found = await page_reads.reports(
-            session, incident["id"], department=visit.actor.department or filters.department, before=before,
-            limit=REPORTS + 1,
-        )  # fmt: skip
-    return page(
-        request,
-        "reports.html",
-        visit=visit,
-        incident=dict(incident),
-        reports=[page_view.report(entry) for entry in found[:REPORTS]],
-        filters=filters,
-        words=page_words,
-        more=found[REPORTS - 1]["id"] if len(found) > REPORTS else None,
     )

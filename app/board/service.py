@@ -65,6 +65,8 @@ def show(found: RowMapping) -> dict[str, Any]:
         "by_channel": dict(sorted(by_channel.items())),
         "reactions": found["reactions"],
         "next": [{**entry, "at": _again(entry["at"])} for entry in found["coming"]],
+        "open_help_requests": found["open_help"],
+        "possible_help": found["possible_help"],
         "simulated": found["simulated"],
         "drill": found["drill"],
         "as_of": iso(found["as_of"]),

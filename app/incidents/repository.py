@@ -36,6 +36,8 @@ _SELECT = f"""
          cp.employee_id AS commander_person_id, coalesce(cv.name, ca.name) AS commander_name,
          ra.account_id AS commander_account_id, ra.assumed_at AS commander_since,
          (SELECT count(*) FROM help_request h WHERE h.incident_id = i.id AND h.closed_at IS NULL) AS open_help,
+         (SELECT count(*) FROM field_report f WHERE f.incident_id = i.id AND f.maybe_help
+            AND f.help_settled_at IS NULL) AS possible_help,
          last.stage AS last_stage, last.state AS last_state, last.sent_at AS last_sent_at, last.facts AS last_facts,
          {VERSION} AS version, (SELECT h.seq FROM audit_head h WHERE h.stream = i.key) AS position
   FROM incident i

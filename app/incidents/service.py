@@ -82,6 +82,7 @@ def _show(incident: RowMapping, due_at: datetime | None, now: datetime) -> dict[
         "next_due_at": iso(due_at),
         "overdue": due_at is not None and due_at < now,
         "open_help_requests": incident["open_help"],
+        "possible_help": incident["possible_help"],
         "version": incident["version"],
     }
 
@@ -219,9 +220,10 @@ async def change(
         raise Conflict(f"{key} cannot move from {incident['status']} to {after}.")
     if after == CLOSED and incident["open_help"] and not accept_open_help:
         raise Conflict(
-            f"{_still_need(incident['open_help'])} help. Close what they asked for first, or say so explicitly with "
-            '"accept_open_help": true.',
+            f"{_still_need(incident['open_help'])} help{_and_possible(incident['possible_help'])}. Close what they "
+            'asked for first, or say so explicitly with "accept_open_help": true.',
             open_help_requests=incident["open_help"],
+            possible_help=incident["possible_help"],
         )
     now = house.clock.now()
     note = await repository.add_note(session, incident["id"], reason.strip())
@@ -234,7 +236,8 @@ async def change(
         await timeline.note(
             session, key=key, at=now, actor=actor.label, kind="status_changed",
             data={"from": incident["status"], "to": after, "note": note}
-            | ({"open_help": incident["open_help"]} if after == CLOSED and incident["open_help"] else {}),
+            | ({"open_help": incident["open_help"]} if after == CLOSED and incident["open_help"] else {})
+            | ({"possible_help": incident["possible_help"]} if after == CLOSED and incident["possible_help"] else {}),
         )  # fmt: skip
     if severity and severity != incident["severity"]:
         await timeline.note(
@@ -256,6 +259,12 @@ async def change(
 
 def _still_need(people: int) -> str:
     return "1 person still needs" if people == 1 else f"{people} people still need"
+
+
+def _and_possible(reports: int) -> str:
+    if not reports:
+        return ""
+    return f", and {'1 report' if reports == 1 else f'{reports} reports'} may be a call for help"
 
 
 async def adopt_facts(session: AsyncSession, incident_id: int, facts: Mapping[str, Any]) -> None:

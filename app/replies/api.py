@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime, Field
 
 from app.access.api import HouseDep, Reader, SessionDep, allow
 from app.access.matrix import Action, Actor
 from app.bulletins.api import Number
+from app.incidents import service as incidents
 from app.incidents.api import int_cursor
-from app.replies import behalf, help_requests, reports
+from app.replies import behalf, help_requests, possible_help, reports
 from app.web.inputs import Input, Text, encode_cursor
 from app.web.problems import WITH_BODY, problem_responses
 
@@ -19,6 +20,7 @@ router = APIRouter(prefix="/api/v1/incidents/{key}", tags=["replies"])
 
 Recorder = Annotated[Actor, Depends(allow(Action.ACKNOWLEDGE_FOR))]
 Helper = Annotated[Actor, Depends(allow(Action.TAKE_HELP))]
+ReportId = Annotated[int, Path(ge=1, le=2**62)]
 RequestId = Annotated[int, Path(ge=1, le=2**62)]
 Cursor = Annotated[Text | None, Query(max_length=500)]
 
@@ -30,6 +32,10 @@ class OnBehalf(Input):
     note: Text = Field(max_length=2000, description="How you know")
 
 
+class Whose(Input):
+    person_id: Text | None = Field(None, max_length=200, description="Who needs help, where several share the phone")
+
+
 class Outcome(Input):
     outcome: Text = Field(max_length=2000, description="What was done")
 
@@ -39,10 +45,41 @@ async def field_reports(
     key: Text, actor: Reader, session: SessionDep, cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:  # fmt: skip
-    items, more = await reports.of_incident(
-        session, key, before=int_cursor(cursor), limit=limit, department=actor.department
+    incident = await incidents.get(session, key)
+    found, _ = await reports.of_incident(session, actor, incident["id"], before=int_cursor(cursor), limit=limit + 1)
+    more = encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None
+    return {"items": [reports.show(report, actor) for report in found[:limit]], "next_cursor": more}
+
+
+@router.post(
+    "/field-reports/{report_id}/help",
+    summary="Open a help request for whoever sent a report",
+    status_code=201,
+    responses=problem_responses(*WITH_BODY, 404, 409) | {200: {"description": "They have this help request already"}},
+)
+async def make_help(
+    key: Text,
+    report_id: ReportId,
+    actor: Helper,
+    session: SessionDep,
+    house: HouseDep,
+    response: Response,
+    body: Whose | None = None,
+) -> dict[str, Any]:
+    """It goes the same way as an answer that asks for help. From a shared phone, `person_id` says whose it is; without
+    it the answer is 409 with the `candidates` when that cannot be known."""
+    request, new = await possible_help.make_help(
+        session, house, actor, key, report_id, person_id=body.person_id if body else None
     )
-    return {"items": items, "next_cursor": encode_cursor(str(more)) if more is not None else None}
+    if not new:
+        response.status_code = 200
+    return request
+
+
+@router.post("/field-reports/{report_id}/clear", summary="Not a call for help", responses=problem_responses(404, 409))
+async def clear(key: Text, report_id: ReportId, actor: Helper, session: SessionDep, house: HouseDep) -> dict[str, Any]:
+    """Ends the report's `maybe_help`; who and when stay with the report and on the timeline."""
+    return await possible_help.clear(session, house, actor, key, report_id)
 
 
 @router.get("/help-requests", summary="Who needs help, and who owns it", responses=problem_responses(404))

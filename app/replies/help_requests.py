@@ -175,6 +175,11 @@ async def _open(session: AsyncSession, actor: Actor, key: str, request_id: int, 
     return found[0]
 
 
+async def one(session: AsyncSession, incident_id: int, request_id: int) -> dict[str, Any]:
+    """A request that is known to be there."""
+    return show((await repository.help_requests(session, incident_id, request_id=request_id))[0])
+
+
 async def _again(session: AsyncSession, key: str, request_id: int) -> dict[str, Any]:
     incident = await incidents.get(session, key)
-    return show((await repository.help_requests(session, incident["id"], request_id=request_id))[0])
+    return await one(session, incident["id"], request_id)

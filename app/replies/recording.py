@@ -8,7 +8,7 @@ from app.deliveries import service as deliveries
 from app.deliveries.responses import Act, Recorded
 from app.incidents import timeline
 from app.kernel.house import House
-from app.replies import help_requests, repository
+from app.replies import help_requests, reports, repository
 
 
 async def take_answer(
@@ -30,6 +30,7 @@ async def take_answer(
                 data=data | {"help_request": opened},
             )  # fmt: skip
             await help_requests.opened(session, house, opened)
+        await reports.settle_by_answer(session, house, recorded, opened)
     elif recorded.before == "need_help":
         withdrawn = await repository.withdraw_help(
             session, incident_id=recorded.incident_id, person_id=recorded.person_id, now=now

@@ -181,17 +181,31 @@ async def next_channel(session: AsyncSession, numbers: Sequence[str], *, now: da
 
 
 async def open_help(
-    session: AsyncSession, *, incident_id: int, delivery_id: int, person_id: int, now: datetime
+    session: AsyncSession, *, incident_id: int, delivery_id: int | None, person_id: int, now: datetime
 ) -> int | None:
-    """Opens a help request unless the person has one open in this incident; its id when it is new."""
+    """Opens a help request unless the person has one open in this incident; its id when it is new.
+
+    `delivery_id`: the message that they answered, or None when they were told nothing in it.
+    """
     found = await row(
         session,
         """INSERT INTO help_request (incident_id, delivery_id, person_id, opened_at, told_rung)
-           SELECT :incident, :delivery, :person, :now, -1 WHERE NOT EXISTS (
+           SELECT :incident, CAST(:delivery AS bigint), :person, :now, -1 WHERE NOT EXISTS (
              SELECT FROM help_request h WHERE h.incident_id = :incident AND h.person_id = :person
                AND h.closed_at IS NULL)
            ON CONFLICT DO NOTHING RETURNING id""",
         {"incident": incident_id, "delivery": delivery_id, "person": person_id, "now": now},
+    )
+    return int(found["id"]) if found else None
+
+
+async def help_of(session: AsyncSession, incident_id: int, person_id: int) -> int | None:
+    """The request that this person has open in this incident, if there is one."""
+    found = await row(
+        session,
+        """SELECT id FROM help_request WHERE incident_id = :incident AND person_id = :person AND closed_at IS NULL
+           ORDER BY id LIMIT 1""",
+        {"incident": incident_id, "person": person_id},
     )
     return int(found["id"]) if found else None
 
@@ -313,7 +327,7 @@ async def help_requests(
                {HELP_TOLD} AS told, {HELP_TOLD_LATER} AS told_later
         FROM help_request h JOIN person p ON p.id = h.person_id JOIN person_version v ON v.id = h.person_version_id
         JOIN department dep ON dep.id = v.department_id JOIN department present ON present.id = p.department_id
-        JOIN delivery d ON d.id = h.delivery_id JOIN bulletin b ON b.id = d.bulletin_id
+        LEFT JOIN delivery d ON d.id = h.delivery_id LEFT JOIN bulletin b ON b.id = d.bulletin_id
         LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by
         WHERE h.incident_id = :incident AND (CAST(:id AS bigint) IS NULL OR h.id = :id)
           AND (CAST(:after AS bigint) IS NULL OR h.id > :after)

@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 
 from app.bulletins import render
+from app.channels.media import counted
+from app.channels.media import read as read_media
 from app.deliveries import reasons
 from app.deliveries.states import WITH_PROVIDER, State
 from app.directory.service import mask
@@ -316,12 +318,19 @@ def _stands_at_ok(answers: Sequence[Answer]) -> datetime | None:
 
 def _report(entry: RowMapping) -> FieldReport:
     known = entry["person_id"] is not None
+    media = read_media(entry["media"])
     return FieldReport(
         id=entry["id"],
         at=ms(entry["at"]),
         via=entry["via"],
         text=reasons.masked(entry["text"]),
+        media=media,
+        media_in_words=counted(media),
         maybe_help=entry["maybe_help"],
+        maybe_stop=entry["maybe_stop"],
+        help_request=entry["help_request_id"],
+        cleared_at=ms_or_none(entry["cleared_at"]),
+        cleared_by=entry["cleared_by"],
         person_id=entry["person_id"],
         name=entry["name"] if known else SOMEBODY,
         department=entry["department"],

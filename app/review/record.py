@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.channels.media import Medium
+
 
 @dataclass(frozen=True)
 class Change:
@@ -264,13 +266,23 @@ class PersonAnswers:
 
 @dataclass(frozen=True)
 class FieldReport:
-    """What the front line said, whole. Without a person it came from a shared phone; `number` is then masked."""
+    """What the front line said, whole. Without a person it came from a shared phone; `number` is then masked.
+
+    `maybe_help` and `maybe_stop`: what it could mean when it came. `help_request` is the request that it became;
+    `cleared_at` and `cleared_by` tell of one that was no call for help. `media_in_words`: `2 pictures, 1 file`.
+    """
 
     id: int
     at: datetime
     via: str
     text: str
+    media: tuple[Medium, ...]
+    media_in_words: str
     maybe_help: bool
+    maybe_stop: bool
+    help_request: int | None
+    cleared_at: datetime | None
+    cleared_by: str | None
     person_id: str | None
     name: str
     department: str | None
@@ -288,7 +300,8 @@ class HelpRequest:
     name: str
     department: str
     site: str | None
-    bulletin: int
+    bulletin: int | None
+    """What they were told last; None for somebody who was told nothing in this incident."""
     opened_at: datetime
     taken_by: str | None
     """Who owned it last."""

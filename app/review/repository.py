@@ -135,10 +135,13 @@ async def field_reports(session: AsyncSession, incident_id: int) -> Sequence[Row
     """All of the incident's, the oldest first."""
     return await rows(
         session,
-        """SELECT f.id, f.at, f.via, f.text, f.maybe_help, f.number, p.employee_id AS person_id, v.name, v.site,
-                  dep.name AS department
+        """SELECT f.id, f.at, f.via, f.text, f.maybe_help, f.maybe_stop, f.media, f.number, f.help_request_id,
+                  CASE WHEN f.help_request_id IS NULL THEN f.help_settled_at END AS cleared_at,
+                  CASE WHEN f.help_request_id IS NULL THEN settled.name END AS cleared_by,
+                  p.employee_id AS person_id, v.name, v.site, dep.name AS department
            FROM field_report f LEFT JOIN person p ON p.id = f.person_id
            LEFT JOIN person_version v ON v.id = f.person_version_id LEFT JOIN department dep ON dep.id = v.department_id
+           LEFT JOIN account settled ON settled.id = f.help_settled_by
            WHERE f.incident_id = :incident ORDER BY f.at, f.id""",
         {"incident": incident_id},
     )
@@ -162,7 +165,7 @@ async def help_requests(session: AsyncSession, incident_id: int) -> Sequence[Row
                   p.employee_id AS person_id, v.name, v.site, dep.name AS department, b.number AS bulletin
            FROM help_request h JOIN person p ON p.id = h.person_id JOIN person_version v ON v.id = h.person_version_id
            JOIN department dep ON dep.id = v.department_id
-           JOIN delivery d ON d.id = h.delivery_id JOIN bulletin b ON b.id = d.bulletin_id
+           LEFT JOIN delivery d ON d.id = h.delivery_id LEFT JOIN bulletin b ON b.id = d.bulletin_id
            LEFT JOIN account t ON t.id = h.taken_by LEFT JOIN account c ON c.id = h.closed_by
            WHERE h.incident_id = :incident ORDER BY h.opened_at, h.id""",
         {"incident": incident_id},

@@ -80,6 +80,8 @@ def _sentence(kind: str, data: Mapping[str, Any]) -> str:
     if kind in ("status_changed", "severity_changed"):
         what = "status" if kind == "status_changed" else "severity"
         still = f", {people(data['open_help'])} still asking for help" if data.get("open_help") else ""
+        if possible := data.get("possible_help"):
+            still += f", {counted(possible, 'possible call for help', 'possible calls for help')} not checked"
         return f"{what} from {data['from']} to {data['to']}{still}"
     if kind == "commander_changed":
         return f"{data['person']['name']} took command"
@@ -95,8 +97,10 @@ def _sentence(kind: str, data: Mapping[str, Any]) -> str:
         return _answer(kind, data)
     if kind.startswith("help_"):
         return _help(kind, data)
-    if kind == "field_report":
-        who = data["person"]["name"] if "person" in data else "somebody at a shared number"
+    if kind in ("field_report", "possible_help_cleared"):
+        who = data["person"]["name"] if "person" in data else "someone at a shared number"
+        if kind == "possible_help_cleared":
+            return f"field report {data['field_report']} from {who}: not a call for help"
         return f"field report {data['field_report']} from {who}{', may need help' if data['maybe_help'] else ''}"
     if kind in ("opted_out", "opted_in"):
         what = "opted out of texts" if kind == "opted_out" else "takes texts again"
@@ -145,7 +149,8 @@ def _help(kind: str, data: Mapping[str, Any]) -> str:
     if kind == "help_told":
         return f"the help request of {name} told: {RUNGS[data['rung']]}"
     return {
-        "help_opened": f"{name} needs help",
+        "help_opened": f"{name} needs help" + (", said in a field report" if "field_report" in data else ""),
+        "help_confirmed": f"a field report of {name} added to their help request",
         "help_untold": f"the help request of {name} could be told to nobody by text or email",
         "help_taken": f"the help request of {name} taken on",
         "help_closed": f"the help request of {name} closed",

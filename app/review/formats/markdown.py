@@ -13,6 +13,7 @@ from app.review.record import (
     BulletinEntry,
     Change,
     Escalations,
+    FieldReport,
     Moment,
     Person,
     PersonAnswers,
@@ -248,10 +249,22 @@ class _Document:
         for report in found:
             where = ", ".join(part for part in (report.department, report.site, report.number) if part)
             who = f"{report.name} ({where})" if where else report.name
-            may = ", may need help" if report.maybe_help else ""
+            may = self.may_mean(report)
             lines += [f"No. {report.id}, {self.at(report.at)}, {escape(who)}, {VIA_WORDS[report.via]}{may}:", ""]
-            lines += [*quote(report.text), ""]
+            lines += [*quote(report.text), ""] if report.text else []
+            lines += [f"With it: {report.media_in_words}.", ""] if report.media else []
         return lines if found else [*lines, "None came in.", ""]
+
+    def may_mean(self, report: FieldReport) -> str:
+        """What it could mean, and what became of that."""
+        said = ", may want no more texts" if report.maybe_stop else ""
+        if report.help_request:
+            return f"{said}, became help request {report.help_request}"
+        if report.maybe_help and report.cleared_at:
+            if report.cleared_by is None:
+                return f"{said}, cleared up by a later answer ({self.at(report.cleared_at)})"
+            return f"{said}, not a call for help ({escape(report.cleared_by)}, {self.at(report.cleared_at)})"
+        return f"{said}, may need help" if report.maybe_help else said
 
     def said(self) -> list[str]:
         lines = ["## What was said", ""]
