@@ -21,13 +21,15 @@ _AT_THE_NUMBER = """FROM contact_point c JOIN person x ON x.id = c.person_id AND
   WHERE c.address = f.number AND c.kind IN ('mobile', 'phone')"""
 """The people who have the number of report `f`, with their departments: people `x` of departments `xd`."""
 
-SEEN = f"""(CAST(:department AS text) IS NULL OR dep.key = :department
-  OR (f.person_id IS NULL AND EXISTS (SELECT {_AT_THE_NUMBER} AND xd.key = :department)))"""
-"""Whether a department sees report `f` of a person in `dep`: its own people's, and those from a phone that one of its
-people shares."""
-
 OPEN_HELP = "f.maybe_help AND f.help_settled_at IS NULL"
 OPEN_STOP = "f.maybe_stop AND f.stop_settled_at IS NULL"
+
+SEEN = f"""(CAST(:department AS text) IS NULL OR dep.key = :department
+  OR (f.person_id IS NULL AND EXISTS (SELECT {_AT_THE_NUMBER} AND xd.key = :department))
+  OR ({OPEN_HELP} AND EXISTS (SELECT FROM person y JOIN department yd ON yd.id = y.department_id
+                              WHERE y.id = f.person_id AND yd.key = :department)))"""
+"""Whether a department sees report `f` of a person who was in `dep`: its own people's, and those from a phone that one
+of its people shares. What may be a call for help is also for the department that the person is in now."""
 
 
 @dataclass(frozen=True)

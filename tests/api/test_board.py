@@ -255,7 +255,8 @@ async def test_field_reports_and_help_requests_name_who_what_and_where(muster: S
     assert (from_one["name"], from_one["department"], from_one["site"]) == ("Jan Word", "Marketing", "Dallas")
     assert from_one["at"]
     assert from_shared["person_id"] is None
-    assert MOBILES["S5"] not in str(reports)
+    assert MOBILES["S5"] not in str([report | {"call": None} for report in reports])
+    assert from_shared["call"] == MOBILES["S5"], "an admin may call"
     help_requests = await muster.call("GET", f"/incidents/{key}/help-requests")
     assert set(help_requests) == {"items", "next_cursor"}
     [request] = help_requests["items"]

@@ -10,7 +10,6 @@ from tests.pages.conftest import ROLES, Site
 
 K = "/incidents/INC-2026-0001"
 AMARA, GRACE = "+19725550101", "+16175550103"
-STRANGER_TO_ALL = "+19725550199"
 
 
 async def heard(site: Site, number: str, words: str) -> None:
@@ -83,8 +82,11 @@ async def test_from_a_shared_phone_there_is_a_button_for_each_person(site: Site)
 
 
 async def test_when_nobody_has_the_number_any_more_the_employee_id_is_asked_for(site: Site) -> None:
-    await begun(site)
-    await site.run("UPDATE field_report SET person_id = NULL, number = :number", number=STRANGER_TO_ALL)
+    await site.people()
+    await site.run("UPDATE contact_point SET address = :number WHERE address = :other", number=AMARA, other=GRACE)
+    await site.sent(await site.declared())
+    await heard(site, AMARA, "help")
+    await site.run("DELETE FROM contact_point WHERE address = :number", number=AMARA)
     surfer = await site.surfer("commander")
     board = await surfer.get(K)
     refused = await surfer.press(board, "/reports/1/help", person="nobody")
