@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="The CSV file.")],
+    file: Annotated[Path, typer.Argument(help="The file: CSV or .xlsx.")],
     country: Annotated[str | None, typer.Option(help="ISO code that national numbers are read with.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook; otherwise the first.")] = None,
     complete: Annotated[bool, typer.Option("--complete", help="The file is everybody.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Deactivate many all the same.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
@@ -33,7 +34,7 @@ def import_file(
         wrong = f"{country!r} is not a country; use an ISO code such as US or FR"
         raise typer.BadParameter(wrong, param_hint="--country")
     if not file.is_file():
-        raise Failed(f"{file} is not a file that can be read; name the CSV file")
+        raise Failed(f"{file} is not a file that can be read; name a CSV or .xlsx file")
 
     async def work(program: Program) -> Report:
         columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows read"), TimeElapsedColumn())
@@ -43,7 +44,7 @@ def import_file(
             task = progress.add_task("reading", total=None)
             return await service.import_people(
                 program.house.db, program.house.clock, file, country=country.upper() if country else None,
-                complete=complete, force=force, dry_run=dry_run, actor="operator",
+                sheet=sheet, complete=complete, force=force, dry_run=dry_run, actor="operator",
                 progress=lambda rows: progress.update(task, completed=rows),
             )  # fmt: skip
 

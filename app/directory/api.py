@@ -9,9 +9,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from app.access.api import HouseDep, Reader, SessionDep, allow, allow_long
 from app.access.matrix import Action, Actor
 from app.directory import service
+from app.directory.xlsx_source import MEDIA_TYPE
 from app.kernel.errors import FieldError, Invalid, UnsupportedMedia
 from app.web.inputs import Text
 from app.web.problems import problem_responses
+
+_TAKEN = frozenset({
+    "text/csv", "application/csv", "text/plain", "application/octet-stream", MEDIA_TYPE,
+    "application/vnd.ms-excel", "application/vnd.ms-excel.sheet.macroenabled.12",
+})  # fmt: skip
+"""What a file may be called; which it is, its first bytes say. Browsers on Windows call a CSV the last but one."""
 
 router = APIRouter(prefix="/api/v1/people", tags=["people"])
 
@@ -57,26 +64,38 @@ def _shown(actor: Actor, point: dict[str, Any]) -> dict[str, Any]:
 
 @router.post(
     "/imports",
-    summary="Take over a people CSV",
+    summary="Take over a people file",
     responses=problem_responses(409, 413, 415),
-    openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "text/csv": {"schema": {"type": "string"}},
+                MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
 )
 async def imports(
     actor: Importer,
     request: Request,
     house: HouseDep,
     country: Annotated[Text | None, Query(description="ISO code that national numbers are read with")] = None,
+    sheet: Annotated[
+        Text | None,
+        Query(max_length=100, description="The sheet of a workbook; without it the first that is not hidden"),
+    ] = None,
     dry_run: bool = False,
     complete: Annotated[bool, Query(description="The file is everybody: whoever is missing has left")] = False,
     force: Annotated[bool, Query(description="Deactivate more than 20 people and 20 % all the same")] = False,
 ) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind not in ("text/csv", "application/csv", "text/plain", "application/octet-stream"):
-        raise UnsupportedMedia("Send the file as text/csv.")
+    if kind not in _TAKEN:
+        raise UnsupportedMedia(f"Send the file as text/csv, or an Excel workbook (.xlsx) as {MEDIA_TYPE}.")
     if country is not None and not (len(country) == 2 and country.isascii() and country.isalpha()):
         raise Invalid("The import cannot be done.", [FieldError("country", "use an ISO code such as US or FR")])
     report = await service.import_people(
-        house.db, house.clock, await request.body(), country=country.upper() if country else None, complete=complete,
-        force=force, dry_run=dry_run, actor=actor.label, progress=None,
+        house.db, house.clock, await request.body(), country=country.upper() if country else None, sheet=sheet,
+        complete=complete, force=force, dry_run=dry_run, actor=actor.label, progress=None,
     )  # fmt: skip
     return report.as_dict()

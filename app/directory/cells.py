@@ -64,13 +64,13 @@ def spoiled(cell: str, column: str) -> str | None:
     first = cell[:1]
     if first == "#":
         if _HASHES.fullmatch(cell):
-            return "is what a spreadsheet shows when a column is too narrow; widen it and export again"
+            return "is what a spreadsheet shows when a column is too narrow; widen it and export it again"
         if cell.upper() in _ERRORS:
-            return "is a spreadsheet's error; correct the sheet and export again"
+            return "is a spreadsheet's error; correct the sheet and export it again"
     elif (first.isdigit() or first in "+-") and "e" in cell.lower():
         pattern = _SHORTENED_NUMBER if column in NUMBERS else _SHORTENED
         if pattern.fullmatch(cell):
-            return "is a number that a spreadsheet shortened; store the column as text and export again"
+            return "is a number that a spreadsheet shortened; store the column as text and export it again"
     return None
 
 

@@ -119,7 +119,7 @@ class _Lines:
 
 _SIGNATURES = (
     (b"PK\x03\x04", "it is an Excel workbook or another zip file"),
-    (b"\xd0\xcf\x11\xe0", "it is an old Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "it is an old Excel workbook (.xls), or one with a password"),
     (b"%PDF", "it is a PDF"),
     (b"\xff\xfe\x00\x00", "it is UTF-32 text"),
     (b"\xff\xfe", "it is UTF-16 text"),
@@ -131,7 +131,7 @@ def _refuse_by_signature(line: str) -> None:
     beginning = line[:8].encode("utf-8", "surrogateescape")
     for signature, what in _SIGNATURES:
         if beginning.startswith(signature):
-            refuse(f"{what}; save it as CSV UTF-8")
+            refuse(f"{what}; save it as .xlsx or as CSV UTF-8")
 
 
 def _refuse_encoding(line: str, number: int, place: int) -> NoReturn:

@@ -6,21 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from app.directory.cells import spoiled
 from app.directory.contact_cells import Contacts, quoted, read_contacts, read_emails, read_numbers
-from app.directory.csv_source import read_table
 from app.directory.folding import fold, id_key
 from app.directory.languages import read_language
 from app.directory.numbers import ContactProblem, known_country
+from app.directory.source import Source, read_source
 from app.directory.table import COLUMNS, REQUIRED, Row
 from app.directory.time_zones import read_zone
 from app.kernel.errors import FieldError, Invalid
-
-Source = bytes | Path | Iterable[bytes]
-"""A whole file, a path to one, or its bytes in pieces of any size."""
 
 BATCH_ROWS = 2000
 MAX_ID = 100
@@ -105,9 +101,10 @@ class Nameless:
 class Reading:
     """One pass over one file. Its lists are complete once `batches` is used up."""
 
-    def __init__(self, source: Source, country: str | None) -> None:
+    def __init__(self, source: Source, country: str | None, sheet: str | None = None) -> None:
         self.country = read_country(country)
         self.source = source
+        self.sheet = sheet
         self.accepted = 0
         self.rejected: list[Issue] = []
         self.warnings: list[Issue] = []
@@ -122,7 +119,7 @@ class Reading:
 
     def batches(self) -> Iterator[Batch]:
         """Raises Invalid when the file as a whole cannot be trusted. CPU-bound: run it off the event loop."""
-        table = read_table(_pieces(self.source))
+        table = read_source(self.source, self.sheet)
         known = ", ".join(COLUMNS)
         self.warnings += [
             Issue(table.line, "", name, f'the column "{name}" is not known and was ignored; known are {known}')
@@ -274,23 +271,6 @@ def read_country(country: str | None) -> str | None:
     raise Invalid(
         "The country is not known.", [FieldError("country", f"give its two-letter ISO code, {hint}")]
     )  # fmt: skip
-
-
-def _pieces(source: Source) -> Iterator[bytes]:
-    if isinstance(source, bytes):
-        yield source
-    elif isinstance(source, Path):
-        try:
-            with source.open("rb") as file:
-                while piece := file.read(1 << 18):
-                    yield piece
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-            raise Invalid(
-                "The file cannot be read.", [FieldError("file", f"{source.name}: {reason}")]
-            ) from None  # fmt: skip
-    else:
-        yield from source
 
 
 def _shown(text: str, most: int = 40) -> str:

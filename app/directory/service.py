@@ -15,9 +15,10 @@ from app.access.matrix import Actor
 from app.access.service import require_department
 from app.directory import likeness, merge, repository
 from app.directory.folding import fold
-from app.directory.importing import Issue, Reading, Report, Source
+from app.directory.importing import Issue, Reading, Report
 from app.directory.numbers import mask
 from app.directory.responsible import responsible
+from app.directory.source import Source
 from app.directory.spellings import spellings
 from app.directory.time_zones import zone_name
 from app.kernel import audit
@@ -45,20 +46,21 @@ class _DryRun(Exception):
 
 async def import_people(
     db: Database, clock: Clock, source: Source,
-    *, country: str | None = None, complete: bool = False, force: bool = False, dry_run: bool = False,
-    actor: str, progress: Callable[[int], None] | None = None,
+    *, country: str | None = None, sheet: str | None = None, complete: bool = False, force: bool = False,
+    dry_run: bool = False, actor: str, progress: Callable[[int], None] | None = None,
 ) -> Report:  # fmt: skip
-    """Imports one people CSV in one transaction: the whole file with a report, or nothing.
+    """Imports one people file (CSV or .xlsx) in one transaction: the whole file with a report, or nothing.
 
     A row that cannot be used is rejected and never costs another; a cell that cannot be used is left out with a
     warning; a blank cell or a column that is not there keeps what is known (in a `complete` file whoever is in it is
     active unless it says otherwise). Unchanged people are not touched.
 
-    `country` is the ISO code that national numbers are read with. `complete` says that the file is everybody.
+    `country` is the ISO code that national numbers are read with, `sheet` the workbook's (the first when None).
+    `complete` says that the file is everybody.
     `progress` is called with the number of rows read so far. Raises Invalid for a file that cannot be trusted as a
     whole, and Conflict when `complete` would deactivate more than 20 people and more than 20 %, unless `force`.
     """
-    reading = Reading(source, country)
+    reading = Reading(source, country, sheet)
     reports: list[Report] = []
     try:
         async with db.begin() as session:

@@ -13,7 +13,10 @@ from fastapi.routing import APIRoute
 
 from app.access.api import get_session
 from app.directory.api import router
+from app.directory.xlsx_source import MEDIA_TYPE
 from tests.api.company import check_problem
+from tests.directory import damaged
+from tests.directory.sheets import workbook
 from tests.spare import Spare
 from tests.stack import Stack, stack
 
@@ -152,3 +155,36 @@ async def test_a_long_import_leaves_no_transaction_of_the_callers_standing_idle(
 
     (imports,) = [route for route in router.routes if isinstance(route, APIRoute) and route.path.endswith("/imports")]
     assert get_session not in set(needed(imports.dependant))
+
+
+async def test_the_export_that_a_spreadsheet_damaged_comes_in_over_http(
+    spare: Spare, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with spare.lent() as url, stack(url, tmp_path_factory.mktemp("damaged"), worker=False) as running:
+        assert await report(running, damaged.FILE.read_bytes()) == damaged.REPORT
+        people = (await running.call("GET", "/people"))["items"]
+        assert {person["id"]: damaged.told(person) for person in people} == damaged.PEOPLE
+
+
+async def test_a_workbook_is_read_as_a_csv_is_and_its_sheet_may_be_named(office: Stack) -> None:
+    content = workbook([HEADER.strip().split(","), ("W1", "Will", "IT")], name="Staff", hidden=["Lists"])
+
+    async def sent(kind: str, **query: Any) -> httpx2.Response:
+        return await office.api.post(
+            "/api/v1/people/imports", content=content, headers={"Content-Type": kind},
+            params={"dry_run": "true", **query},
+        )  # fmt: skip
+
+    for kind in (MEDIA_TYPE, "application/octet-stream", "text/csv"):
+        answer = await sent(kind)
+        assert answer.status_code == 200, answer.text
+        assert counts(answer.json()) == (1, 0, 0, 0)
+    assert counts((await sent(MEDIA_TYPE, sheet="staff")).json()) == (1, 0, 0, 0)
+    check_problem(await sent(MEDIA_TYPE, sheet="Payroll"), 422, "sheet")
+    check_problem(await sent(MEDIA_TYPE, sheet="Lists"), 422, "file")
+    check_problem(await post(office, HEADER, sheet="Staff"), 422, "sheet")
+    assert MEDIA_TYPE in check_problem(await sent("application/pdf"), 415)["detail"]
+    broken = await office.api.post(
+        "/api/v1/people/imports", content=content[:900], headers={"Content-Type": MEDIA_TYPE}
+    )
+    check_problem(broken, 422, "file")

@@ -17,6 +17,8 @@ import pytest
 from app.kernel.postgres import EmbeddedPostgres
 from tests.cli.shell import Shell
 from tests.conftest import ROOT
+from tests.directory import damaged
+from tests.directory.sheets import workbook
 
 LATER = (datetime.now(UTC) + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 FACTS = (
@@ -144,6 +146,14 @@ def test_people_import_reports_and_keeps_only_what_it_should(shell: Shell, tmp_p
     again = shell.here("people", "import", file, "--country", "US", settings=own).fine().splitlines()
     assert again[-1].startswith("0 created, 0 updated, 594 unchanged")
     assert any(line.startswith("line 43, E00042, name: ") for line in again)
+
+    spoilt = shell.here("people", "import", str(damaged.FILE), "--dry-run", "--json", settings=own).fine()
+    assert json.loads(spoilt) == damaged.REPORT | {"dry_run": True}
+    book = tmp_path / "staff.xlsx"
+    book.write_bytes(workbook([("id", "name", "department"), (1001, "Ann", "IT")], name="Staff", hidden=["Lists"]))
+    asked = ("people", "import", str(book), "--dry-run", "--sheet")
+    assert shell.here(*asked, "staff", settings=own).fine().startswith("Would be: 1 created")
+    assert '"Staff"' in shell.here(*asked, "Payroll", settings=own).refused()
 
     few = tmp_path / "few.csv"
     few.write_text("id,name,department\nE00001,Farid Williams,Customer Service\n", encoding="utf-8")
