@@ -13,6 +13,7 @@ from app.access.api import HouseDep
 from app.access.matrix import Action
 from app.access.pages import Posted, Visit, posting, visiting
 from app.board import page_facts, page_reads, page_words
+from app.bulletins import service as bulletins
 from app.bulletins import whom
 from app.directory import service as directory
 from app.incidents import service as incidents
@@ -34,6 +35,10 @@ Declaring = Annotated[Visit, Depends(visiting(Action.DECLARE))]
 Declared = Annotated[Posted, Depends(posting(Action.DECLARE))]
 Search = Annotated[Text, Query(max_length=200)]
 
+NO_EXAMPLES = (
+    "The examples are not filled in, because messages from here reach real people. They stand beside each field; type "
+    "what is true."
+)
 USED_BEFORE = (
     "This form has declared an incident already, with other words. Look at the first page before you declare another; "
     "if you do mean another one, press the button again."
@@ -81,8 +86,11 @@ async def form_page(
     await playbooks.sync(house)
     async with house.db.begin() as session:
         playbook = (await playbooks.current(session, slug)).playbook
-        raw = await _start(session, house, playbook, whole=bool(examples))
-        return await _form(request, session, house, visit, slug, Form(), raw=raw)
+        # Made-up facts never stand one press from a real message.
+        whole = bool(examples) and house.simulated
+        message = NO_EXAMPLES if examples and not whole else ""
+        raw = await _start(session, house, playbook, whole=whole)
+        return await _form(request, session, house, visit, slug, Form(), raw=raw, note=message)
 
 
 async def _start(session: AsyncSession, house: House, playbook: Playbook, *, whole: bool) -> page_facts.Raw:
@@ -92,14 +100,14 @@ async def _start(session: AsyncSession, house: House, playbook: Playbook, *, who
     kept = {
         name: value
         for name, value in values.items()
-        if playbook.facts[name].type == "time" or (whole and playbook.facts[name].from_ is None)
+        if playbook.facts[name].future or (whole and playbook.facts[name].from_ is None)
     }
     return page_facts.raw_values(playbook, kept, house.zone)
 
 
 async def _form(
     request: Request, session: AsyncSession, house: House, visit: Visit, slug: str, form: Form,
-    *, raw: page_facts.Raw, errors: Sequence[FieldError] = (), message: str = "", status: int = 200,
+    *, raw: page_facts.Raw, errors: Sequence[FieldError] = (), message: str = "", note: str = "", status: int = 200,
     template: str = "declare.html",
 ) -> HTMLResponse:  # fmt: skip
     """The form with everything that was typed, and what is wrong beside each field."""
@@ -130,6 +138,9 @@ async def _form(
         told=await _told(session, house, playbook, severity, raw),
         errors=elsewhere,
         message=message,
+        note=note,
+        no_one_for_help=(await directory.responsible(session)).nobody_for_help,
+        help_note=bulletins.NOBODY_FOR_HELP,
         words=page_words,
     )
 

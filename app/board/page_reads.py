@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +14,8 @@ from app.directory.audiences import AudienceSpec, members_sql, route_parameters,
 from app.directory.folding import fold
 from app.directory.versions import then_sql
 from app.kernel.db import row, rows
-from app.replies.help_requests import HELP_TOLD, HELP_TOLD_LATER
+from app.replies.help_requests import HELP_NUMBER, HELP_TOLD, HELP_TOLD_LATER
+from app.replies.own_words import HELP_WORDS, OwnWords, words_of
 
 _PERSON_THEN = then_sql("(s.data ->> 'person')::bigint", "s.data", "s.at")
 _ACTOR_THEN = then_sql("substring(s.actor FROM '^person:([0-9]+)$')::bigint", "s.data", "s.at")
@@ -63,16 +65,40 @@ async def expected(
     return Expected(sum(by_department.values()), by_channel, by_department, unreachable)
 
 
+@dataclass(frozen=True)
+class OpenHelp:
+    """A help request that nobody has closed. `number`: the first that the person may be called at, in full.
+
+    `told` and `told_later` name who knows of it, and who will; `climb_at`: when the next are told.
+    """
+
+    id: int
+    employee_id: str
+    name: str
+    title: str | None
+    site: str | None
+    department: str
+    opened_at: datetime
+    taken_at: datetime | None
+    taken_by_id: int | None
+    taken_by: str | None
+    climb_at: datetime | None
+    told: tuple[str, ...]
+    told_later: tuple[str, ...]
+    number: str | None
+    words: tuple[OwnWords, ...]
+
+
 async def open_help(
     session: AsyncSession, incident_id: int, *, department: str | None, limit: int
-) -> tuple[Sequence[RowMapping], int]:
+) -> tuple[list[OpenHelp], int]:
     """(help requests that nobody has closed, the oldest first; how many there are in all)."""
     found = await rows(
         session,
         f"""
         SELECT h.id, h.opened_at, h.taken_at, h.taken_by AS taken_by_id, a.name AS taken_by, p.employee_id, v.name,
                v.title, v.site, dep.name AS department, count(*) OVER () AS in_all, h.climb_at,
-               {HELP_TOLD} AS told, {HELP_TOLD_LATER} AS told_later
+               {HELP_TOLD} AS told, {HELP_TOLD_LATER} AS told_later, {HELP_NUMBER}, {HELP_WORDS} AS words
         FROM help_request h JOIN person p ON p.id = h.person_id JOIN person_version v ON v.id = h.person_version_id
         JOIN department dep ON dep.id = v.department_id JOIN department present ON present.id = p.department_id
         LEFT JOIN account a ON a.id = h.taken_by
@@ -82,7 +108,16 @@ async def open_help(
         """,
         {"incident": incident_id, "department": fold(department) if department else None, "limit": limit},
     )
-    return found, int(found[0]["in_all"]) if found else 0
+    shown = [
+        OpenHelp(
+            **{name: value for name, value in entry.items() if name not in ("in_all", "told", "told_later", "words")},
+            told=tuple(entry["told"]),
+            told_later=tuple(entry["told_later"]),
+            words=words_of(entry["words"]),
+        )
+        for entry in found
+    ]
+    return shown, int(found[0]["in_all"]) if found else 0
 
 
 async def recent_timeline(session: AsyncSession, key: str, incident_id: int, *, limit: int) -> Sequence[RowMapping]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -15,10 +15,12 @@ from app.access.pages import Visit
 from app.board import page_chart, page_reads, page_words, repository, service
 from app.bulletins import service as bulletins
 from app.deliveries.status import STATUSES
+from app.directory.service import mask
 from app.incidents import service as incidents
 from app.kernel.house import House
 from app.playbooks import service as playbooks
 from app.replies import reports
+from app.replies.help_requests import may_call
 from app.web.templating import Shown, render
 
 LIST = 20
@@ -35,12 +37,21 @@ DONE = {
     "cancelled": "The bulletin is cancelled. Whatever had gone out stays with people.",
     "changed": "Changed, with your reason on the timeline.",
     "closed": "The incident is closed.",
-    "taken": "It is yours now. The person is on the list below under your name.",
+    "taken": "Assigned to you. Call the person: the number is on the list below.",
     "helped": "Closed. Thank you.",
     "opened": "A help request is open. Those who can help are being told.",
     "cleared": "Noted: not a call for help. The report stays in the list.",
     "answered": "The answer is recorded under your name.",
 }
+
+
+@dataclass(frozen=True)
+class HelpRow:
+    """An open help request on a page. `tel`: the number in full, for those who may see it; `masked`: for everybody."""
+
+    request: page_reads.OpenHelp
+    tel: str | None
+    masked: str | None
 
 
 @dataclass(frozen=True)
@@ -122,7 +133,7 @@ async def load(session: AsyncSession, house: House, visit: Visit, key: str, filt
         "latest": shown_bulletin is not None and shown_bulletin["number"] == sent[-1]["number"],
         "next_due": incidents.due_of(house, incident, playbook),
         "filters": filters,
-        "help": [dict(entry) for entry in help_open],
+        "help": help_rows(visit, help_open),
         "help_total": help_total,
         "possible": possible,
         "possible_total": possible_total,
@@ -205,6 +216,18 @@ def how_many(board: Mapping[str, Any], department: str | None, filters: Filters)
         each = board["by_department"].items()
         counts = next((mine for name, mine in each if " ".join(name.casefold().split()) == folded), {})
     return sum(int(counts.get(status, 0)) for status in statuses)
+
+
+def help_rows(visit: Visit, found: Sequence[page_reads.OpenHelp]) -> list[HelpRow]:
+    """Open help requests as this visitor may see them."""
+    return [
+        HelpRow(
+            entry,
+            tel=entry.number if may_call(visit.actor, entry.taken_by_id) else None,
+            masked=mask(entry.number) if entry.number else None,
+        )
+        for entry in found
+    ]
 
 
 async def timeline(session: AsyncSession, key: str, incident_id: int, *, limit: int) -> list[dict[str, Any]]:

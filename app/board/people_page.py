@@ -108,7 +108,7 @@ async def answer(
 
 @router.get("/incidents/{key}/call-sheet")
 async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Reading) -> HTMLResponse:
-    """Everybody who has not answered, by department, to print and call from."""
+    """Who needs help, and then everybody who has not answered, by department, to print and call from."""
     filters = Filters.of_request(request)
     department = visit.actor.department or filters.department
     async with house.db.begin() as session:
@@ -117,6 +117,9 @@ async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Readin
         bulletin = await bulletins.get(session, incident["id"], number)
         found = await page_reads.unanswered(session, bulletin["id"], department=department, limit=SHEET)
         everywhere = await directory.departments(session)
+        help_open, help_total = await page_reads.open_help(
+            session, incident["id"], department=department, limit=page_view.HELP_LIST
+        )
     full = visit.actor.may(Action.READ_ADDRESSES)
     listed = []
     for entry in found:
@@ -129,6 +132,9 @@ async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Readin
         incident=dict(incident),
         bulletin=dict(bulletin),
         filters=filters,
+        help=page_view.help_rows(visit, help_open),
+        help_total=help_total,
+        words=page_words,
         groups=[(name, list(members)) for name, members in groupby(listed, key=lambda entry: entry["department"])],
         total=int(found[0]["in_all"]) if found else 0,
         shown_people=len(listed),

@@ -172,10 +172,13 @@ def _sample(house: House, message: Mapping[str, Any], *, drill: bool, asking: bo
 NOTHING_CAME = repository.NOTHING_CAME
 
 NOBODY_FOR_HELP = (
-    "nobody can be told of people who need help, as no commander and no department lead is a person in the directory; "
-    "the board shows them"
+    "If someone asks for help, no one will get a text or email about it: no commander or department lead is linked to "
+    "a person here with a mobile number or an email address. Watch the board, or have an administrator link one"
 )
-NO_COMMANDER_HERE = "its step tell: commander tells nobody, as this incident's commander is no person in the directory"
+NO_COMMANDER_HERE = (
+    "If people don't answer, the commander won't get a text about them: this incident's commander is not linked to a "
+    "person here. Watch the board, or hand the command to someone who is"
+)
 
 ZONELESS = "{people:,} have no time zone in the directory, so their quiet hours go by {zone}"
 
@@ -217,11 +220,11 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         )
         who = await directory.responsible(session)
         if who.nobody_for_help:
-            notes.append(checks.Finding("note", "ladder", NOBODY_FOR_HELP))
+            notes.append(checks.Finding("note", "help", NOBODY_FOR_HELP))
         if any(step.tell == "commander" for step in steps) and not (
             await repository.commander_is_here(session, bulletin["incident_id"])
         ):
-            notes.append(checks.Finding("note", "ladder", NO_COMMANDER_HERE))
+            notes.append(checks.Finding("note", "commander", NO_COMMANDER_HERE))
         ladder = checks.ladder_findings(tried, house.channels, asking=bulletin["asks"])
         for finding in (*ladder, *checks.channel_findings(trouble)):
             if finding.level == "note":

@@ -42,9 +42,8 @@ async def look(house: House, key: str | None, number: int | None) -> dict[str, A
             key = str(found[0]["key"])
         incident = await incidents.show(session, house, await incidents.get(session, key))
         board = await boards.latest_board(session, key) if number is None else await boards.board(session, key, number)
-        asked = [
-            entry for entry in await help_requests.of_incident(session, key, limit=200) if entry["state"] != "closed"
-        ]
+        requests = await help_requests.of_incident(session, key, limit=200)
+        asked = [entry for entry in requests if entry["state"] != "closed"]
         missing: Sequence[Mapping[str, Any]] = []
         if board:
             missing, _ = await boards.recipients(
@@ -63,9 +62,10 @@ def drawn(seen: Mapping[str, Any]) -> Group:
     if not board:
         return Group(*parts, Text("No bulletin has been sent yet."))
     for entry in seen["help"]:
-        owner = f"{entry['owner']} has it" if entry["owner"] else "nobody has it yet"
-        where = ", ".join(part for part in (entry["department"], entry["site"]) if part)
+        owner = f"assigned to {entry['owner']}" if entry["owner"] else "unassigned"
+        where = ", ".join(part for part in (entry["department"], entry["site"], entry["number"]) if part)
         parts.append(Text(f"NEEDS HELP  {entry['name']} ({where}): {owner}", "bold red"))
+        parts += [Text(f'            "{said["text"]}"') for said in entry["words"][:1] if said["text"]]
     counts = board["counts"]
     line = Text(f"Bulletin {board['bulletin']} ({board['stage']}), {board['total']} people: ")
     for name, said, style in COUNTS:

@@ -52,6 +52,11 @@ async def send(
     if bulletin["state"] == "sent" or (bulletin["state"] == "cancelled" and bulletin["sent_at"] is not None):
         return await bulletins.show(session, house, incident, bulletin)
     _refuse(incident, bulletin)
+    if incident["simulated"] and not house.simulated:
+        raise Conflict(
+            f"{key} was declared for practice, and its facts may be made up. Messages from here reach real people now: "
+            "declare the incident again."
+        )
     sent = [b["number"] for b in await bulletins.of_incident(session, incident["id"]) if b["sent_at"]]
     if sent and max(sent) > number:
         raise Conflict(f"Bulletin {max(sent)} has gone out already, so {number} is out of date; write a new one.")

@@ -11,8 +11,11 @@ from app.kernel.db import row
 
 @dataclass(frozen=True)
 class Responsible:
-    """`commanders`: people with an account that commands. `led`, `unled`: departments with people in them. `managed`:
-    people whose manager is here too."""
+    """`commanders`: people with an account that commands and a way to be told, by text or email.
+
+    `led`, `unled`: departments with people in them, by whether such a person leads them. `managed`: people whose
+    manager is here too.
+    """
 
     commanders: int
     led: int
@@ -32,6 +35,10 @@ async def responsible(session: AsyncSession) -> Responsible:
         WITH held AS (
           SELECT a.role, a.department FROM account a
           JOIN person p ON p.employee_id = a.person_employee_id AND p.active WHERE a.disabled_at IS NULL
+            AND EXISTS (
+              SELECT FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'email') AND NOT EXISTS (
+                SELECT FROM suppression x WHERE x.address = c.address
+                  AND x.channel = CASE c.kind WHEN 'email' THEN 'email' ELSE 'sms' END))
         ), there AS (
           SELECT DISTINCT d.name FROM department d JOIN person p ON p.department_id = d.id AND p.active
         ), led AS (

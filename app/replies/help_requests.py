@@ -9,8 +9,9 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access import service as access
-from app.access.matrix import Actor
+from app.access.matrix import Action, Actor
 from app.deliveries import notices
+from app.directory import service as directory
 from app.directory.folding import fold
 from app.incidents import service as incidents
 from app.incidents import timeline
@@ -20,6 +21,7 @@ from app.kernel.house import House
 from app.notices import service as noticed
 from app.playbooks import service as playbooks
 from app.replies import repository, wording
+from app.replies.own_words import words_of
 from app.web.inputs import iso
 
 KIND = "help"
@@ -30,6 +32,7 @@ AT_A_TIME = 100
 
 HELP_TOLD = repository.HELP_TOLD
 HELP_TOLD_LATER = repository.HELP_TOLD_LATER
+HELP_NUMBER = repository.HELP_NUMBER
 notice = repository.notice
 asked = repository.help_asked
 
@@ -90,7 +93,13 @@ async def _tell_person(session: AsyncSession, house: House, actor: Actor, reques
         )  # fmt: skip
 
 
+def may_call(actor: Actor, owner: int | None) -> bool:
+    """Whether somebody sees a request's number in full: who may see numbers, and who owns it (`owner`: an account)."""
+    return actor.may(Action.READ_ADDRESSES) or owner == actor.account_id
+
+
 def show(entry: RowMapping) -> dict[str, Any]:
+    """A request as the API shows it; its number is masked, as in every list."""
     state = "closed" if entry["closed_at"] else "taken" if entry["taken_at"] else "open"
     return {
         "id": entry["id"],
@@ -110,6 +119,8 @@ def show(entry: RowMapping) -> dict[str, Any]:
         "closed_at": iso(entry["closed_at"]),
         "closed_by": entry["closed_by"],
         "outcome": entry["outcome"],
+        "number": directory.mask(entry["number"]) if entry["number"] else None,
+        "words": [words.as_dict() for words in words_of(entry["words"])],
     }
 
 

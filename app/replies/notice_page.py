@@ -14,6 +14,7 @@ from app.access import service as access
 from app.kernel.errors import MusterError
 from app.kernel.house import House
 from app.replies import help_requests, silent
+from app.replies.own_words import words_of
 from app.web.forms import Form
 from app.web.templating import page, see
 
@@ -30,7 +31,10 @@ async def show(
     """Changes nothing: link scanners fetch it before people do."""
     asked = []
     if notice["kind"] == help_requests.KIND:
-        asked = [dict(entry) for entry in await help_requests.asked(session, notice["abouts"])]
+        asked = [
+            dict(entry) | {"words": words_of(entry["words"])}
+            for entry in await help_requests.asked(session, notice["abouts"])
+        ]
     unanswered = []
     if notice["kind"] == silent.KIND:
         unanswered = [dict(entry) for entry in await silent.of_notice(session, notice["notice_id"])]

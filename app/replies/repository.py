@@ -13,9 +13,10 @@ from app.deliveries.planning import WHEN_IT_FAILS
 from app.deliveries.states import CAME_TO_NOTHING, sql_list
 from app.kernel.db import row, rows, run
 from app.replies.models import Handled, Inbound
+from app.replies.own_words import HELP_WORDS
 from app.replies.questions import Question
 
-_NUMBER = """(SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
+HELP_NUMBER = """(SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
   ORDER BY c.position LIMIT 1) AS number"""
 """Where somebody may be called: the first number of person `p`."""
 
@@ -248,7 +249,7 @@ async def help_to_tell(session: AsyncSession, request_id: int) -> RowMapping:
         session,
         f"""SELECT h.id, h.person_id, h.told_rung, h.incident_id, p.name, p.site, dep.name AS department, i.key,
                   i.title, i.revision_id, p.employee_id,
-                  {_NUMBER}
+                  {HELP_NUMBER}
            FROM help_request h JOIN person p ON p.id = h.person_id JOIN department dep ON dep.id = p.department_id
            JOIN incident i ON i.id = h.incident_id WHERE h.id = :id""",
         {"id": request_id},
@@ -292,7 +293,7 @@ async def help_asked(session: AsyncSession, request_ids: Sequence[int]) -> Seque
         session,
         f"""SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, ca.name AS closed_by,
                   ta.person_employee_id AS taken_by_person, v.name, v.title AS job, v.site, dep.name AS department,
-                  {_NUMBER}
+                  {HELP_NUMBER}, {HELP_WORDS} AS words
            FROM help_request h JOIN person p ON p.id = h.person_id JOIN person_version v ON v.id = h.person_version_id
            JOIN department dep ON dep.id = v.department_id
            LEFT JOIN account ta ON ta.id = h.taken_by LEFT JOIN account ca ON ca.id = h.closed_by
@@ -324,7 +325,7 @@ async def help_requests(
         SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, h.taken_by AS taken_by_id,
                ca.name AS closed_by, h.person_id AS person_key, p.employee_id AS person_id, v.name, v.site, v.title,
                dep.name AS department, present.name AS present_department, b.number AS bulletin, h.climb_at,
-               {HELP_TOLD} AS told, {HELP_TOLD_LATER} AS told_later
+               {HELP_TOLD} AS told, {HELP_TOLD_LATER} AS told_later, {HELP_NUMBER}, {HELP_WORDS} AS words
         FROM help_request h JOIN person p ON p.id = h.person_id JOIN person_version v ON v.id = h.person_version_id
         JOIN department dep ON dep.id = v.department_id JOIN department present ON present.id = p.department_id
         LEFT JOIN delivery d ON d.id = h.delivery_id LEFT JOIN bulletin b ON b.id = d.bulletin_id

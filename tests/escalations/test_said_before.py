@@ -66,7 +66,7 @@ async def test_the_preview_warns_of_a_ladder_that_reaches_nobody(the_desk: Desk,
             return await bulletins.show(session, replace(the_desk.house, channels=channels), incident, bulletin)
 
     alone = await shown("sms")
-    assert [note["message"][:45] for note in alone["notes"]] == ["nobody can be told of people who need help, a"]
+    assert [(note["where"], note["message"]) for note in alone["notes"]] == [("help", bulletins.NOBODY_FOR_HELP)]
     commander = a_person()
     await at_the_desk.hire(commander)
     await the_desk.token("commander", person=commander.id)
@@ -85,7 +85,7 @@ async def test_the_preview_warns_of_a_ladder_that_reaches_nobody(the_desk: Desk,
         partly = await bulletins.show(session, replace(the_desk.house, channels=("email",)), incident, bulletin)
     assert partly["warnings"] == [], "a ladder that goes past one step still reaches people"
     assert [note["message"] for note in partly["notes"]] == [
-        "its step tell: commander tells nobody, as this incident's commander is no person in the directory",
+        bulletins.NO_COMMANDER_HERE,
         "its step send: sms is skipped, because sms has no provider here",
     ]
 

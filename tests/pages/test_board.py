@@ -102,11 +102,11 @@ async def test_help_is_taken_by_name_and_closed_with_what_was_done(site: Site) -
     page = await dana.get(K)
     assert "1 person needs help" in page.part("part-help")
     assert "Amara Vance Cashier, Dallas, Store Operations" in page.part("part-help")
-    assert "Nobody has it yet" in page.part("part-help")
-    page = await dana.press(page, "/take", "Take it")
-    assert "You have it" in page.part("part-help")
+    assert "Unassigned" in page.part("part-help")
+    page = await dana.press(page, "/take", "Assign to me")
+    assert "Assigned to you" in page.part("part-help")
     theirs = await other.get(K)
-    assert "Dana Reyes has it" in theirs.part("part-help")
+    assert "Assigned to Dana Reyes" in theirs.part("part-help")
     assert theirs.has_form("/take"), "another may take it over"
     blank = await dana.press(page, "/help/1/close", "Close it")
     assert blank.status == 422
@@ -117,6 +117,41 @@ async def test_help_is_taken_by_name_and_closed_with_what_was_done(site: Site) -
     again = await other.press(theirs, "/take")
     assert again.status == 409
     assert "closed already" in again.text
+
+
+async def test_each_request_for_help_has_its_number_the_persons_own_words_and_its_age(site: Site) -> None:
+    await _sent(site)
+    await _answer(site, "C1", "I need help", "the gate is stuck")
+    site.clock.advance(seconds=8 * 60)
+    for role, shows in (
+        ("commander", True),
+        ("department_lead", True),
+        ("communications_lead", False),
+        ("viewer", False),
+    ):
+        surfer = await site.surfer(role)
+        for address in (K, f"{K}/call-sheet"):
+            page = await surfer.get(address)
+            assert "the gate is stuck" in page.text, (role, address)
+            assert "8 min ago" in page.text
+            assert ('href="tel:+19725550101"' in page.html) is shows, (role, address)
+            if not shows:
+                assert "+19725550101" not in page.html
+                assert "+1 *** *** 0101" in page.text
+    sheet = await (await site.surfer("commander")).get(f"{K}/call-sheet")
+    assert "Call first: 1 person needs help" in sheet.text
+    assert sheet.text.index("Amara Vance") < sheet.text.index("Grace O'Brien"), "who needs help is called first"
+    assert "Unassigned" in sheet.text
+    # Whoever takes a request can call, whatever the role.
+    lead = await site.surfer("communications_lead")
+    mine = await lead.press(await lead.get(K), "/take", "Assign to me")
+    assert 'href="tel:+19725550101"' in mine.html
+    # Somebody who is recorded for stands with what was noted.
+    await lead.press(await lead.get(f"{K}?q=nobody"), "/C3/answer", response="need_help", note="her colleague rang")
+    board = (await lead.get(K)).part("part-help")
+    assert "her colleague rang" in board
+    assert "noted by A communications_lead" in board
+    assert "No phone number known" in board
 
 
 async def test_an_answer_in_person_is_recorded_under_ones_name(site: Site) -> None:
@@ -293,7 +328,7 @@ async def test_marks_of_practice_and_drill_stand_on_every_page(site: Site) -> No
 
 async def test_errors_say_what_happened_what_to_do_and_whom_to_call(site: Site) -> None:
     surfer = await site.surfer("commander")
-    for path, status in (("/nowhere", 404), ("/incidents/INC-1999-1", 404), (f"{K}/bulletins/99999999999", 422)):
+    for path, status in (("/nowhere", 404), ("/incidents/INC-1999-1", 404), (f"{K}/bulletins/99999999999", 404)):
         page = await surfer.get(path)
         assert page.status == status, path
         assert "What to do" in page.text

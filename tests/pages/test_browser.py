@@ -132,8 +132,8 @@ async def test_the_board_follows_without_disturbing_who_types(muster: Stack, bro
     await expect(page.locator("#part-account .sentence")).to_contain_text("2 of 571 have answered.", timeout=3000)
     await expect(page.locator("#curve-table")).to_have_attribute("open", "")
     # Taking it is a form of its own inside a part that is replaced: it still works.
-    await page.get_by_role("button", name=re.compile("Take it")).click()
-    await expect(page.locator("#part-help")).to_contain_text("You have it")
+    await page.get_by_role("button", name=re.compile("Assign to me")).click()
+    await expect(page.locator("#part-help")).to_contain_text("Assigned to you")
     await context.close()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from app.main import attach
 from tests.pages.conftest import Site
 
 SLUG = "global-vendor-outage"
@@ -36,6 +39,54 @@ async def test_three_presses_declare(site: Site) -> None:
     made = await site.one("SELECT severity, drill, facts FROM incident")
     assert (made["severity"], made["drill"]) == ("SEV1", False)
     assert made["facts"]["next_update"].startswith("2026-03-02T03:20")
+
+
+async def test_made_up_facts_never_stand_where_messages_are_real(site: Site) -> None:
+    await site.everybody()
+    slug = "customer-data-breach"
+    surfer = await site.surfer("commander")
+    practice = await surfer.get(f"/declare/{slug}?examples=1")
+    assert dict(practice.form(f"/declare/{slug}").data(None))["fact.known_since"]
+    real = replace(site.house, simulated=False)
+    attach(site.app, real, site.app.state.hub, signatures=None)
+    for address in (f"/declare/{slug}", f"/declare/{slug}?examples=1", f"/declare/{slug}?examples=1&drill=1"):
+        page = await surfer.get(address)
+        assert not page.has_link("Use the examples")
+        facts = dict(page.form(f"/declare/{slug}").data(None))
+        filled = {name for name, value in facts.items() if name.startswith("fact.") and value}
+        assert filled == {"fact.next_update", "fact.next_update.was"}, (
+            "a time to promise is proposed, nothing is made up"
+        )
+        assert ("The examples are not filled in" in page.text) is ("examples" in address)
+
+
+async def test_a_practice_incident_is_never_sent_for_real(site: Site) -> None:
+    await site.people()
+    key = await site.declared()
+    number = await site.drafted(key)
+    surfer = await site.surfer("commander")
+    page = await surfer.press(await surfer.get(f"/incidents/{key}/bulletins/{number}"), "/approve")
+    attach(site.app, replace(site.house, simulated=False), site.app.state.hub, signatures=None)
+    refused = await surfer.press(page, "/send")
+    assert refused.status == 409
+    assert "was declared for practice" in refused.text
+    assert (await site.one("SELECT count(*) AS n FROM delivery"))["n"] == 0
+
+
+async def test_declaring_says_that_nobody_will_hear_of_help(site: Site) -> None:
+    await site.people()
+    surfer = await site.surfer("commander")
+    warning = "If someone asks for help, no one will get a text or email about it"
+    assert warning in (await surfer.get(f"/declare/{SLUG}")).text
+    key = await site.declared()
+    number = await site.drafted(key)
+    preview = await surfer.get(f"/incidents/{key}/bulletins/{number}")
+    assert preview.html.index(warning) < preview.html.index(">Approve<"), "before anything is approved"
+    await site.session("department_lead", person="C3", name="Nobody Reachable")
+    assert warning in (await surfer.get(f"/declare/{SLUG}")).text, "a lead whom nothing reaches hears nothing"
+    await site.session("department_lead", person="C2", name="Björn Yıldız")
+    assert warning not in (await surfer.get(f"/declare/{SLUG}")).text
+    assert warning not in (await surfer.get(f"/incidents/{key}/bulletins/{number}")).text
 
 
 async def test_the_form_says_what_each_severity_means_and_does(site: Site) -> None:

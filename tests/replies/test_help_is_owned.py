@@ -85,7 +85,7 @@ async def test_the_department_lead_is_told_at_once_and_takes_it_from_the_link(
 
     (link,) = LINK.findall(text)
     page = await the_desk.api.get(link)
-    assert "Nobody has it yet" in page.text
+    assert "Unassigned." in page.text
     assert f'href="tel:{person.mobile}"' in page.text
     assert len(page.content) < 30_000
     assert "<script" not in page.text
