@@ -20,6 +20,7 @@ from app.playbooks import due
 from app.playbooks import facts as fact_rules
 from app.playbooks import service as playbooks
 from app.playbooks.schema import Playbook
+from app.playbooks.stages import ALL_CLEAR
 from app.playbooks.template import is_control
 from app.web.etags import Seen
 from app.web.inputs import iso
@@ -53,7 +54,7 @@ def due_of(house: House, incident: RowMapping, playbook: Playbook) -> datetime |
         return None
     last = None
     if incident["last_sent_at"] is not None:
-        all_clear = incident["last_stage"] == "resolved" and incident["last_state"] == "sent"
+        all_clear = incident["last_stage"] == ALL_CLEAR and incident["last_state"] == "sent"
         last = due.Told(incident["last_sent_at"], incident["last_facts"], all_clear)
     return due.next_due(
         playbook, last, declared_at=incident["declared_at"], severity=incident["severity"], time_scale=house.time_scale

@@ -20,6 +20,7 @@ from app.directory.service import mask
 from app.kernel.house import House
 from app.playbooks.due import promised
 from app.playbooks.service import Revision
+from app.playbooks.stages import ALL_CLEAR
 from app.review import figures
 from app.review.record import (
     Answer,
@@ -72,7 +73,7 @@ def assemble(house: House, read: Read) -> Record:
     sent = [
         figures.Sent(
             b.number,
-            all_clear=b.stage == "resolved" and b.state == "sent",
+            all_clear=b.stage == ALL_CLEAR and b.state == "sent",
             sent_at=b.sent_at,
             promised_at=promised(read.revision.playbook, b.facts),
         )
