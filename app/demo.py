@@ -23,6 +23,21 @@ PEOPLE = Path(__file__).parent / "data" / "people-demo.csv"
 PLAYBOOK = "global-vendor-outage"
 STARTS_WITHIN_SECONDS = 60.0
 
+COMMANDER = "E00013"
+"""Who declares and commands in the demo; the sign-in link is theirs."""
+
+OTHERS = (
+    ("E00086", "communications_lead", None),
+    ("E00031", "department_lead", "Customer Service"),
+    ("E00019", "department_lead", "Store Operations"),
+    ("E00193", "department_lead", "Marketing"),
+    ("E00027", "department_lead", "IT"),
+    ("E00060", "department_lead", "Finance"),
+    ("E00113", "department_lead", "Operations"),
+    ("E00402", "department_lead", "Security"),
+)
+"""(person, role, department): sample people who can be told of others. Their phones answer, so help finds its owner."""
+
 
 def play(settings: Settings) -> None:
     """Run beside the started processes: sample people, an incident, its first bulletin, and where to look."""
@@ -79,8 +94,17 @@ async def _people_and_accounts(settings: Settings) -> tuple[str, str]:
             actor="demo", progress=None,
         )  # fmt: skip
         async with house.db.begin() as session:
-            token = await access.create_token(session, house.clock, name="Demo", role="commander")
-            secret = await access.create_sign_in(session, house.clock, name="Demo commander", role="commander")
+            named = await rows(session, "SELECT employee_id, name FROM person WHERE active")
+            names = {entry["employee_id"]: entry["name"] for entry in named}
+            held = await rows(session, "SELECT person_employee_id FROM account WHERE disabled_at IS NULL")
+            for person, role, department in OTHERS:
+                if person not in {entry["person_employee_id"] for entry in held}:
+                    await access.create_account(
+                        session, house.clock, name=names[person], role=role, person=person, department=department
+                    )
+            who: dict[str, Any] = {"name": names[COMMANDER], "role": "commander", "person": COMMANDER}
+            token = await access.create_token(session, house.clock, **who)
+            secret = await access.create_sign_in(session, house.clock, **who)
         return token, secret
 
 

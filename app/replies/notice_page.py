@@ -58,7 +58,7 @@ async def act(
         return await show(request, session, house, token, notice, problem=PRESS_AGAIN, status=422)
     actor = await access.account_of(session, house.clock, person=notice["employee_id"], name=notice["name"])
     try:
-        if form.text("do") == "take":
+        if form.text("do") in ("take", "take_over"):
             await help_requests.take(session, house, actor, notice["key"], int(wanted), told=True)
         elif not form.text("outcome"):
             return await show(request, session, house, token, notice, problem=SAY_WHAT, status=422)

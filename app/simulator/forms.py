@@ -42,15 +42,16 @@ class _Forms(HTMLParser):
             self.open = None
 
 
-def answer_form(html: str, page_url: str, choice: str) -> tuple[str, dict[str, str]] | None:
-    """The form on the page that offers `response=choice`: its address and the fields to post; None without one."""
+def forms_offering(html: str, page_url: str, name: str, choice: str) -> list[tuple[str, dict[str, str]]]:
+    """The forms on the page with a button or field `name=choice`: the address and the fields to post of each."""
     parser = _Forms(page_url)
     parser.feed(html)
     parser.close()
-    for form in parser.forms:
-        if choice in form.offers.get("response", ()) or form.fields.get("response") == choice:
-            return form.action, {**form.fields, "response": choice}
-    return None
+    return [
+        (form.action, {**form.fields, name: choice})
+        for form in parser.forms
+        if choice in form.offers.get(name, ()) or form.fields.get(name) == choice
+    ]
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -20,7 +20,7 @@ import phonenumbers
 
 from app.simulator.fates import chances
 from app.simulator.faults import Faults
-from app.simulator.forms import answer_form, origin
+from app.simulator.forms import forms_offering, origin
 from app.simulator.poster import Poster
 from app.simulator.twiml import NotTwiml, messages
 from app.simulator.wire import done_date, signature
@@ -30,9 +30,11 @@ log = logging.getLogger(__name__)
 
 POSTERS = 24  # receipts in flight
 TALKERS = 8  # incoming texts and pages in flight: where httpx2 is fastest
+HELPERS = 2  # pages of people who were told of help: they do not wait behind hundreds of answers
 BACK_OFF = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 PATIENCE = 120.0
 TIMEOUT = 15.0
+MOST_TAKEN = 20  # requests for help that one person takes from one page
 OPT_ANSWERS = {
     "STOP": "You have successfully been unsubscribed. You will not receive any more messages from this number. "
     "Reply START to resubscribe.",
@@ -59,6 +61,7 @@ class Outside:
         self._queue: asyncio.Queue[Message] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(TALKERS)
+        self._helping = asyncio.Semaphore(HELPERS)
         self._client: httpx2.AsyncClient | None = None
         self.poster = Poster(TIMEOUT)
 
@@ -275,21 +278,35 @@ class Outside:
         Returns `choice` when the post was taken, else a word that says why not.
         """
         async with self._slots:
-            try:
-                page = await self.http().get(link, follow_redirects=True)
-                if page.status_code >= 500:
-                    return "no answer"
-                if page.status_code != 200 or origin(str(page.url)) != origin(self.world.config.inbound_url):
-                    return "no page"
-                found = answer_form(page.text, str(page.url), choice)
-                if found is None or origin(found[0]) != origin(self.world.config.inbound_url):
-                    return "no form"
-                headers = {"Origin": str(page.url.join("/")).rstrip("/"), "Referer": str(page.url)}
-                if cookies := "; ".join(f"{name}={value}" for name, value in page.cookies.items()):
-                    headers["Cookie"] = cookies
-                answer = await self.http().post(found[0], data=found[1], headers=headers)
-            except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+            return await self._press(link, "response", choice, most=1)
+
+    async def take_help(self, link: str) -> str:
+        """Open the page behind a notice and take every request for help there that nobody has yet: `take`, or why not.
+
+        A notice that offers none is only read: `no form`.
+        """
+        async with self._helping:
+            return await self._press(link, "do", "take", most=MOST_TAKEN)
+
+    async def _press(self, link: str, name: str, choice: str, *, most: int) -> str:
+        try:
+            page = await self.http().get(link, follow_redirects=True)
+            if page.status_code >= 500:
                 return "no answer"
-            if answer.status_code >= 500:
-                return "no answer"
-            return choice if answer.status_code < 400 else "refused"
+            if page.status_code != 200 or not self._ours(str(page.url)):
+                return "no page"
+            forms = [form for form in forms_offering(page.text, str(page.url), name, choice) if self._ours(form[0])]
+            if not forms:
+                return "no form"
+            headers = {"Origin": str(page.url.join("/")).rstrip("/"), "Referer": str(page.url)}
+            if cookies := "; ".join(f"{key}={value}" for key, value in page.cookies.items()):
+                headers["Cookie"] = cookies
+            answers = [await self.http().post(to, data=data, headers=headers) for to, data in forms[:most]]
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+            return "no answer"
+        if any(answer.status_code >= 500 for answer in answers):
+            return "no answer"
+        return choice if any(answer.status_code < 400 for answer in answers) else "refused"
+
+    def _ours(self, url: str) -> bool:
+        return origin(url) == origin(self.world.config.inbound_url)

@@ -12,6 +12,7 @@ RETRY = 100  # steps from here on are second tries of step - RETRY
 RETRY_AFTER = (3.0, 20.0)
 PAGE_TRIES = 4  # a page that does not come is opened again, by people as by browsers
 OPENS_MAIL = (10.0, 300.0)
+OPENS_NOTICE = (60.0, 280.0)
 
 
 class People:
@@ -27,13 +28,37 @@ class People:
 
     def text_arrived(self, message: Message) -> None:
         """A text was delivered: put what its reader will do on the schedule, except what is done already."""
-        if not self.world.config.auto or not message.asks:
+        if not self.world.config.auto:
+            return
+        if not message.asks:
+            self._notice(message)
             return
         acts = message.fate.acts
         for step, act in enumerate(acts):
             if (message.sid, step) not in self.world.acted:
                 at = self._later(message.updated, act.after, message.to, message.ordinal, step)
                 self.world.scheduler.at(at, self._act, message, step, act)
+
+    def _notice(self, message: Message) -> None:
+        """A text that asks nothing and holds a link: whoever answers texts opens it, and takes who needs help there."""
+        link = staff_link(message.text, self.world.config.inbound_url)
+        if link and message.fate.acts and (message.sid, 0) not in self.world.acted:
+            at = self._later(message.updated, OPENS_NOTICE, message.to, message.ordinal)
+            self.world.scheduler.at(at, self._take, message, link)
+
+    def _take(self, message: Message, link: str, tries: int = 1) -> None:
+        if self.world.messages.get(message.sid) is message and (message.sid, 0) not in self.world.acted:
+            self.outside.spawn(self._take_now(message, link, tries))
+
+    async def _take_now(self, message: Message, link: str, tries: int) -> None:
+        result = await self.outside.take_help(link)
+        if self.world.messages.get(message.sid) is not message:
+            return
+        if result == "no answer" and tries < PAGE_TRIES:
+            at = self._later(self.world.now(), RETRY_AFTER, message.sid, "reload", tries)
+            self.world.scheduler.at(at, self._take, message, link, tries + 1)
+            return
+        self.world.record({"e": "act", "id": message.sid, "step": 0, "r": result})
 
     def _act(self, message: Message, step: int, act: Act) -> None:
         if self.world.messages.get(message.sid) is not message or (message.sid, step) in self.world.acted:

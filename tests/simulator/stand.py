@@ -73,6 +73,7 @@ class Receiver:
     says: Callable[[Posted], str] = silence
     status: int = 200
     delay: float = 0.0
+    html: str = PAGE
 
     @property
     def url(self) -> str:
@@ -81,7 +82,7 @@ class Receiver:
     def forget(self) -> None:
         for kept in (self.receipts, self.incoming, self.pages, self.pressed, self.calls, self.reports):
             kept.clear()
-        self.reply, self.says, self.status, self.delay = nothing, silence, 200, 0.0
+        self.reply, self.says, self.status, self.delay, self.html = nothing, silence, 200, 0.0, PAGE
 
     def of(self, sid: str) -> list[str]:
         """The statuses whose receipts came for one text, in order of arrival."""
@@ -122,7 +123,7 @@ class Receiver:
         token = request.path_params["token"]
         if request.method == "GET":
             return HTMLResponse(
-                PAGE.format(path=request.url.path, token=token), headers={"Set-Cookie": f"seen={token}"}
+                self.html.format(path=request.url.path, token=token), headers={"Set-Cookie": f"seen={token}"}
             )
         self.pressed.append(await self._take(request))
         return Response("Thank you")

@@ -79,6 +79,32 @@ async def test_a_text_without_a_question_is_not_answered(lively: Stand) -> None:
     assert len(lively.simulator.world.scheduler) == 0
 
 
+NOTICE = """<html><body>
+<form method="post" action="{path}"><input type="hidden" name="nonce" value="n-{token}">
+<input type="hidden" name="request" value="7"><button name="do" value="take">Assign to me</button></form>
+<form method="post" action="{path}"><input type="hidden" name="nonce" value="n-{token}">
+<input type="hidden" name="request" value="8"><button name="do" value="take_over">Take over</button></form>
+<form method="post" action="{path}"><input type="hidden" name="nonce" value="n-{token}">
+<input type="hidden" name="request" value="7"><button name="do" value="close">It is done</button></form>
+</body></html>"""
+
+
+async def test_whoever_is_told_of_help_takes_what_nobody_has(lively: Stand) -> None:
+    lively.receiver.html = NOTICE
+    sid = await lively.send(OK, body=f"Ana Anders (IT) needs help. {lively.link('notice-1')}")
+    world = lively.simulator.world
+    await until(lambda: (sid, 0) in world.acted)
+    assert [(got.path, got.form) for got in lively.receiver.pressed] == [
+        ("/a/notice-1", {"nonce": "n-notice-1", "request": "7", "do": "take"})
+    ]
+    # What offers nothing to take is only read.
+    lively.receiver.html = "<html><body>It is over.</body></html>"
+    read = await lively.send(OK, body=f"It is over. {lively.link('news-1')}")
+    await until(lambda: (read, 0) in world.acted)
+    assert len(lively.receiver.pressed) == 1
+    assert lively.receiver.incoming == [], "nothing is answered by text"
+
+
 async def test_a_reply_by_hand_returns_what_muster_answered(stand: Stand) -> None:
     stand.receiver.reply = lambda form: (
         f"<Response><Message>Got &lt;{form['Body']}&gt;</Message><Message><Body>Two</Body></Message></Response>"
