@@ -14,10 +14,10 @@ SETUP = found=; for python in python3 python3.13 python3.12 python3.11; do \
 	then run make again." >&2; exit 1; fi; \
 	"$$found" -I requirements/install.py
 
-.PHONY: help install demo up test fuzz faults soak schema lint types bench screenshots lock clean
+.PHONY: help install demo up test test-outside fuzz faults soak schema lint types bench screenshots lock clean
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 install: ## Set everything up in .venv, from the lock
 	@$(SETUP)
@@ -45,6 +45,10 @@ faults: ## Break workers, carrier, database and disk at every point (docs/guaran
 soak: ## Break everything at random; MINUTES=20 SEED=1 say for how long, and which schedule of it
 	@$(SETUP) dev
 	@$(BIN)/python -m tests.soak --minutes $${MINUTES:-5} --seed $${SEED:-1}
+
+test-outside: ## Try mail answers and bounces against Debian's Dovecot, where that is installed
+	@$(SETUP) dev
+	@$(BIN)/python -m tests.mailbox.outside $(PYTEST_ARGS)
 
 schema: ## Write docs/playbook.schema.json anew, after a change to what a playbook may hold
 	@$(SETUP) dev

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from procrastinate import App
 
-from app.channels.port import Providers
+from app.channels.port import Mailbox, Providers
 from app.kernel.clock import Clock, DatabaseClock
 from app.kernel.db import Database
 from app.kernel.house import House
@@ -77,6 +77,13 @@ def make_providers(settings: Settings) -> Providers:
     from app.channels import registry  # heavy, and most commands hand nothing over
 
     return registry.build(settings.twilio, settings.smtp)
+
+
+def make_mailbox(settings: Settings) -> Mailbox | None:
+    """The mailbox of mail answers, where one is set."""
+    from app.channels import registry  # heavy, and most commands read no mail
+
+    return registry.mailbox(settings.imap)
 
 
 def make_watch(program: Program, providers: Providers, holder: str, tally: Tally | None = None) -> Watch:

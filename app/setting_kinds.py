@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -13,6 +14,16 @@ LEAST_SECRET = 16
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def port(value: int) -> int:
@@ -113,6 +124,25 @@ def mail_server(value: str) -> str:
     return value
 
 
+def mailbox(value: str) -> str:
+    # Never repeated in the line: it holds a password.
+    right = "use imaps://user:pass@host/INBOX, with every special sign of user and password percent-encoded"
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("imap", "imaps") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\x00-\x1f]", value):
+        raise ValueError(f"it is not a mailbox's address; {right}")
+    if not parts.username or not parts.password:
+        raise ValueError(f"it names no user or no password; {right}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"a ? or # cannot stand there as it is; {right}")
+    if parts.scheme == "imap" and not is_loopback(parts.hostname or ""):
+        raise ValueError("it would send the password in the clear; use imaps://")
+    return value
+
+
 def rate(value: float) -> float:
     if not 0 < value <= 10_000:
         raise ValueError("use a number of parts a second above 0, such as 1 for one long number; unset for no limit")
@@ -148,6 +178,7 @@ AccountSid = Annotated[str, AfterValidator(account_sid)]
 Sender = Annotated[str, AfterValidator(sender)]
 PhoneNumber = Annotated[str, AfterValidator(number)]
 EmailAddress = Annotated[str, AfterValidator(email)]
+MailboxAddress = Annotated[str, AfterValidator(mailbox)]
 MailServer = Annotated[str, AfterValidator(mail_server)]
 Rate = Annotated[float, AfterValidator(rate)]
 Count = Annotated[int, AfterValidator(count)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import setting_kinds as kinds
-from app.channels.port import SmtpConfig, TwilioConfig
+from app.channels.port import ImapConfig, SmtpConfig, TwilioConfig
 
 SIMULATOR_ACCOUNT_SID = "AC" + "5" * 32
 SIMULATOR_SENDER = "+15005550006"
@@ -64,6 +63,18 @@ class Settings(BaseSettings):
     )
     email_sender: kinds.EmailAddress | None = Field(None, description="The address that email comes from.")
     email_reply_to: kinds.EmailAddress | None = Field(None, description="Where answers to email go.")
+    email_plus_address: bool = Field(
+        True,
+        description="Whether each mail asks for its answer at an address of its own (`muster+TOKEN@example.com`), once "
+        "`MUSTER_IMAP_URL` is set. `false` for a mail server that does not deliver those: answers are then matched by "
+        "`In-Reply-To` alone.",
+    )
+    imap_url: kinds.MailboxAddress | None = Field(
+        None,
+        description="`imaps://user:pass@host/INBOX`: the mailbox in which mail answers and bounces arrive. Special "
+        "signs in user and password are percent-encoded (`@` is `%40`); without a folder it is `INBOX`; `imap://` only "
+        "on this machine. It is read and never changed. Unset: bounces and mail answers go unread.",
+    )
     sms_countries: str | None = Field(
         None,
         description="ISO codes, comma-separated, that SMS and voice may go to. Unset: the countries of the numbers in "
@@ -150,7 +161,7 @@ class Settings(BaseSettings):
             hosts.append(urlsplit(self.twilio_api_base_url or "https://api.twilio.com").hostname or "")
         if self.smtp_url:
             hosts.append(urlsplit(self.smtp_url).hostname or "")
-        return not all(is_loopback(host) for host in hosts)
+        return not all(kinds.is_loopback(host) for host in hosts)
 
     @property
     def sender_rate(self) -> float | None:
@@ -180,7 +191,10 @@ class Settings(BaseSettings):
     @property
     def smtp(self) -> SmtpConfig | None:
         if self.simulated:
-            return SmtpConfig("127.0.0.1", self.simulator_smtp_port, False, None, None, SIMULATOR_EMAIL_SENDER, None)
+            return SmtpConfig(
+                "127.0.0.1", self.simulator_smtp_port, False, None, None, SIMULATOR_EMAIL_SENDER, None,
+                plus_address=self.imap_url is not None and self.email_plus_address,
+            )  # fmt: skip
         if not (self.smtp_url and self.email_sender):
             return None
         parts = urlsplit(self.smtp_url)
@@ -193,7 +207,28 @@ class Settings(BaseSettings):
             password=unquote(parts.password) if parts.password else None,
             sender=self.email_sender,
             reply_to=self.email_reply_to,
+            plus_address=self.imap_url is not None and self.email_plus_address,
         )
+
+    @property
+    def imap(self) -> ImapConfig | None:
+        if not self.imap_url:
+            return None
+        parts = urlsplit(self.imap_url)
+        tls = parts.scheme == "imaps"
+        return ImapConfig(
+            host=parts.hostname or "",
+            port=parts.port or (993 if tls else 143),
+            tls=tls,
+            username=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            folder=unquote(parts.path.strip("/")) or "INBOX",
+        )
+
+    @property
+    def mail_senders(self) -> frozenset[str]:
+        """The addresses that our own mails come from, in small letters."""
+        return frozenset({self.smtp.sender.lower()}) if self.smtp else frozenset()
 
     def secret(self) -> str:
         """The signing key; made once in the data directory when the database is embedded."""
@@ -246,6 +281,11 @@ class Settings(BaseSettings):
         _whole(twilio, also, "to text people")
         smtp = {"MUSTER_SMTP_URL": self.smtp_url, "MUSTER_EMAIL_SENDER": self.email_sender}
         _whole(smtp, {"MUSTER_EMAIL_REPLY_TO": self.email_reply_to}, "to send email")
+        if self.imap_url and not self.simulated and not self.smtp_url:
+            raise SettingsError(
+                "MUSTER_IMAP_URL: no mail is sent that anybody could answer; set MUSTER_SMTP_URL and "
+                "MUSTER_EMAIL_SENDER too, or leave it out"
+            )
         if self.database_url and not self.secret_key:
             raise SettingsError(
                 "MUSTER_SECRET_KEY: it is required with MUSTER_DATABASE_URL; set at least 16 random characters, the "
@@ -273,7 +313,7 @@ class Settings(BaseSettings):
         if self.time_scale != 1:
             hosts = [urlsplit(self.twilio.api_base_url).hostname or "" if self.twilio else "127.0.0.1"]
             hosts.append(self.smtp.host if self.smtp else "127.0.0.1")
-            if not all(is_loopback(host) for host in hosts):
+            if not all(kinds.is_loopback(host) for host in hosts):
                 raise SettingsError(
                     "MUSTER_TIME_SCALE: real people would be hurried; leave it at 1 unless every provider is on "
                     "loopback"
@@ -288,16 +328,6 @@ def _whole(needed: dict[str, str | None], also: dict[str, str | None], purpose: 
         raise SettingsError(
             f"{missing[0]}: it is not set, but {given[0]} is; set {names} too {purpose}, or none of them"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine itself."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def load(**overrides: Any) -> Settings:

@@ -12,6 +12,7 @@ import app.directory.models
 import app.incidents.models
 import app.kernel.audit
 import app.kernel.leases
+import app.mailbox.models
 import app.notices.models
 import app.playbooks.models
 import app.readiness.models

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 
 from procrastinate import App
 
-from app.channels.port import Providers
-from app.compose import Program, keep_database, make_providers, make_watch, open_program
+from app.channels.port import Mailbox, Providers
+from app.compose import Program, keep_database, make_mailbox, make_providers, make_watch, open_program
 from app.deliveries import service as deliveries
 from app.deliveries.asking import Asking
 from app.deliveries.dispatcher import Dispatcher
@@ -23,6 +23,7 @@ from app.deliveries.sending import DISPATCH_JOB
 from app.escalations.timer import Timer
 from app.kernel.clock import DatabaseClock
 from app.kernel.leases import Turn
+from app.mailbox.reader import Reader
 from app.readiness import service as readiness
 from app.replies.lost import LostTexts
 from app.settings import Settings
@@ -36,6 +37,7 @@ BEAT_SECONDS = 5.0
 PROBE_SECONDS = 10.0
 TIDY_SECONDS = 60.0
 LOST_SECONDS = 60.0
+MAIL_SECONDS = 3.0
 LEADER_SECONDS = 5.0
 STALLED_SECONDS = 30
 DRAIN_SECONDS = 8.0
@@ -45,7 +47,7 @@ DRAIN_SECONDS = 8.0
 class Worker:
     """One process's loops. Each survives any fault by starting its next round; the database may come and go."""
 
-    def __init__(self, program: Program, providers: Providers) -> None:
+    def __init__(self, program: Program, providers: Providers, mailbox: Mailbox | None = None) -> None:
         self.house = program.house
         self.jobs = program.jobs_app
         self.embedded = program.embedded
@@ -57,10 +59,13 @@ class Worker:
         self.reconciler = Reconciler(self.house, providers)
         self.asking = Asking(self.house, providers)
         self.lost_texts = LostTexts(self.house, providers)
+        self.mailbox = mailbox
+        self.reader = Reader(self.house, mailbox, program.settings.mail_senders) if mailbox else None
         self.watch = make_watch(program, providers, self.name)
         self._timer_turn = self._turn("timer", LEADER_SECONDS)
         self._reconciler_turn = self._turn("reconciler", LEADER_SECONDS * 4)
         self._lost_turn = self._turn("lost texts", min(LEADER_SECONDS * 4, self._lost_seconds * 2))
+        self._mail_turn = self._turn("mailbox", LEADER_SECONDS * 4)
         self._probe_turn = self._turn("probe", PROBE_SECONDS * 2)
         self._draining: set[asyncio.Task[int]] = set()
         register(self.jobs, self._wake)
@@ -80,6 +85,7 @@ class Worker:
             asyncio.create_task(self._every(BEAT_SECONDS, self._beat), name="beat"),
             asyncio.create_task(self._every(PROBE_SECONDS, self._probe), name="probe"),
             asyncio.create_task(self._every(self._lost_seconds, self._find_lost), name="lost texts"),
+            asyncio.create_task(self._every(MAIL_SECONDS, self._read_mail), name="mailbox"),
             asyncio.create_task(self.watch.run(), name="watch"),
             asyncio.create_task(self._engine(), name="engine"),
             asyncio.create_task(keep_database(self.embedded), name="database"),
@@ -95,6 +101,8 @@ class Worker:
         with contextlib.suppress(Exception):  # a heartbeat that stays behind ends by itself
             await readiness.gone(self.house, self.name)
         await self.providers.close()
+        if self.mailbox:
+            await self.mailbox.close()
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
         wait = seconds
@@ -143,6 +151,10 @@ class Worker:
     async def _find_lost(self) -> None:
         if await self._lost_turn.ours():
             await self.lost_texts.step()
+
+    async def _read_mail(self) -> None:
+        if self.reader and await self._mail_turn.ours():
+            await self.reader.step()
 
     async def _beat(self) -> None:
         if isinstance(self.house.clock, DatabaseClock):
@@ -200,6 +212,6 @@ async def serve(settings: Settings) -> None:
     async with open_program(settings, pool_size=20) as program:
         if isinstance(program.house.clock, DatabaseClock):
             await program.house.clock.calibrate(program.house.db)
-        worker = Worker(program, make_providers(settings))
+        worker = Worker(program, make_providers(settings), make_mailbox(settings))
         log.info("worker %s is ready", worker.name)
         await worker.run(stop)

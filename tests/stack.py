@@ -20,7 +20,7 @@ import uvicorn
 from app.access import service as access
 from app.board.stream import Hub
 from app.channels import registry
-from app.channels.port import SmtpConfig, TwilioConfig
+from app.channels.port import Mailbox, SmtpConfig, TwilioConfig
 from app.channels.twilio import Signatures
 from app.compose import Program
 from app.directory import service as directory
@@ -190,8 +190,9 @@ class Stack:
 async def stack(
     database_url: str, folder: Path, *, auto: bool = False, worker: bool = True, time_scale: float = 1.0,
     settle_seconds: float = 1.0, channels: tuple[str, ...] = ("email", "sms"), playbooks_dir: Path | None = None,
+    mailbox: Mailbox | None = None,
 ) -> AsyncIterator[Stack]:  # fmt: skip
-    """Starts everything; stops it in order."""
+    """Starts everything; stops it in order. `mailbox` is where mail answers arrive."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     async with contextlib.AsyncExitStack() as opened:
@@ -245,7 +246,7 @@ async def stack(
         program = Program(Settings(), house, database_url, jobs, None)
         working: Worker | None = None
         if worker:
-            working = Worker(program, providers)
+            working = Worker(program, providers, mailbox)
             stop = asyncio.Event()
             running_worker = asyncio.create_task(working.run(stop))
 

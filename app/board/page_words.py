@@ -66,8 +66,8 @@ FILTERS = {
 
 RESPONSES = {"ok": "OK", "need_help": "needs help", "cannot": "cannot do their part"}
 VIAS = {
-    "sms": "by text", "page": "on the staff page", "voice": "in our call", "in_person": "in person",
-    "phone": "by phone",
+    "sms": "by text", "email": "by email", "page": "on the staff page", "voice": "in our call",
+    "in_person": "in person", "phone": "by phone",
 }  # fmt: skip
 
 STATUSES = {
@@ -302,7 +302,7 @@ def wrong_with(kind: str, reason: str, channels: Sequence[str]) -> str:
     if reason == "landline":
         return "It is a landline: it can be called, not texted"
     if kind == "email":
-        return "The address does not work"
+        return "An email to it came back: the address does not work"
     if list(channels) == ["voice"]:
         return "The network says it cannot be called"
     return "The network says it is not in service"

@@ -220,7 +220,10 @@ class TwilioConfig:
 
 @dataclass(frozen=True)
 class SmtpConfig:
-    """A mail server. `tls` is true for smtps; otherwise STARTTLS is used when offered."""
+    """A mail server. `tls` is true for smtps; otherwise STARTTLS is used when offered.
+
+    `plus_address`: each mail asks for its answer at an address of its own, `name+TOKEN@example.com`.
+    """
 
     host: str
     port: int
@@ -229,3 +232,75 @@ class SmtpConfig:
     password: str | None
     sender: str
     reply_to: str | None
+    plus_address: bool = False
+
+
+@dataclass(frozen=True)
+class ImapConfig:
+    """The mailbox in which answers to mail and returned mail arrive. `tls` is true for imaps."""
+
+    host: str
+    port: int
+    tls: bool
+    username: str
+    password: str
+    folder: str = "INBOX"
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a mailbox was read: every mail up to `uid`, as long as its `validity` (UIDVALIDITY) is this one."""
+
+    validity: int
+    uid: int
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One mail as the mailbox has it: `size` bytes long, of which `raw` are the first, at most what was asked for.
+
+    `at` is when the mail server had it.
+    """
+
+    uid: int
+    size: int
+    at: datetime
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Post:
+    """What is new in a mailbox, the oldest first. `more`: there is more than was asked for."""
+
+    validity: int
+    letters: tuple[Letter, ...]
+    more: bool = False
+
+
+class Mailbox(Protocol):
+    """A mailbox that is read and never changed."""
+
+    @property
+    def name(self) -> str:
+        """Stands for server, user and folder, and tells none of them."""
+        ...
+
+    async def new(self, after: Place | None, *, since: datetime, limit: int, most_bytes: int) -> Post:
+        """Mails behind this place (all of them when the mailbox is another one by now) that are no older than the day
+        of `since`. Raises MailboxDown."""
+        ...
+
+    async def check(self) -> Health: ...
+
+    async def close(self) -> None: ...
+
+
+class MailboxDown(Exception):
+    """The mailbox cannot be read right now: what is wrong, in words for the operator, without any secret.
+
+    `misconfigured`: the server is there, and refuses what was set up here.
+    """
+
+    def __init__(self, detail: str, *, misconfigured: bool = False) -> None:
+        super().__init__(detail)
+        self.misconfigured = misconfigured

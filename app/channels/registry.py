@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.channels.port import Provider, Providers, SmtpConfig, TwilioConfig
+from app.channels.imap import ImapMailbox
+from app.channels.port import ImapConfig, Mailbox, Provider, Providers, SmtpConfig, TwilioConfig
 from app.channels.smtp import SmtpEmail
 from app.channels.twilio import TwilioSms
 from app.channels.twilio_voice import TwilioVoice
@@ -20,7 +21,12 @@ def build(twilio: TwilioConfig | None, smtp: SmtpConfig | None) -> Providers:
         found.append(
             SmtpEmail(
                 host=smtp.host, port=smtp.port, tls=smtp.tls, username=smtp.username, password=smtp.password,
-                sender=smtp.sender, reply_to=smtp.reply_to,
+                sender=smtp.sender, reply_to=smtp.reply_to, plus_address=smtp.plus_address,
             )
         )  # fmt: skip
     return Providers({provider.channel: provider for provider in found})
+
+
+def mailbox(imap: ImapConfig | None) -> Mailbox | None:
+    """The mailbox that our mails are answered to, where one is set up."""
+    return ImapMailbox(imap) if imap else None

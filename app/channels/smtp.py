@@ -22,6 +22,9 @@ TIMEOUT_SECONDS = 20.0
 TAKEN, GO_ON, SESSION_ENDS = 250, 354, 421
 """Replies of RFC 5321: taken; send the words; the server ends the session, which it may do at any time."""
 
+MOST_LOCAL_PART = 64
+"""RFC 5321: the longest part before the @."""
+
 _CANNOT_CONNECT = (SMTPException, OSError)
 _LINE_OF_DOTS = re.compile(rb"^\.", re.MULTILINE)
 
@@ -41,11 +44,12 @@ class SmtpEmail:
         password: str | None,
         sender: str,
         reply_to: str | None,
+        plus_address: bool = False,
         connections: int = 4,
     ) -> None:
         self.host, self.port, self.tls = host, port, tls
         self.username, self.password = username, password
-        self.sender, self.reply_to = sender, reply_to
+        self.sender, self.reply_to, self.plus_address = sender, reply_to, plus_address
         self._idle: list[SMTP] = []
         self._places = asyncio.Semaphore(connections)
 
@@ -94,7 +98,9 @@ class SmtpEmail:
         except ValueError:
             return Outcome(Kind.REJECTED, reason="the address or the subject cannot be written in a mail")
         try:
-            await client.mail(self.sender)
+            # Where it is offered (RFC 3461), a returned mail names the token and brings back the headers alone.
+            notifies = client.supports_extension("dsn")
+            await client.mail(self.sender, options=[f"ENVID={message.token}", "RET=HDRS"] if notifies else None)
         except SMTPResponseException as error:
             if error.code == SESSION_ENDS:
                 raise _SessionEnded.saying(error, down=True) from error
@@ -125,6 +131,13 @@ class SmtpEmail:
         """The same for every try of one attempt, so that servers that fold repetitions can."""
         return f"<{token}.muster@{self.sender.rpartition('@')[2]}>"
 
+    def answers_to(self, token: str) -> str | None:
+        """Where this mail is to be answered; None: where it came from."""
+        local, _, domain = (self.reply_to or self.sender).rpartition("@")
+        if self.plus_address and len(local) + 1 + len(token) <= MOST_LOCAL_PART:
+            return f"{local}+{token}@{domain}"
+        return self.reply_to
+
     def compose(self, message: Outgoing, message_id: str) -> bytes:
         """The mail as bytes: text, HTML alternative, and headers that keep automatic answers away."""
         mail = EmailMessage()
@@ -133,8 +146,8 @@ class SmtpEmail:
         mail["Subject"] = " ".join(message.subject.split())
         mail["Date"] = formatdate(usegmt=True)
         mail["Message-ID"] = message_id
-        if self.reply_to:
-            mail["Reply-To"] = self.reply_to
+        if answers_to := self.answers_to(message.token):
+            mail["Reply-To"] = answers_to
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
         mail.set_content(message.text)

@@ -72,7 +72,7 @@ def restore(
 
 def doctor(as_json: AsJson = False) -> None:
     """Can we reach people right now? Says what is missing and what to do; exit code 1 when a send would not go out."""
-    from app.compose import make_providers
+    from app.compose import make_mailbox, make_providers
     from app.readiness import doctor as examination
 
     async def work(program: Program) -> list[examination.Finding]:
@@ -80,8 +80,9 @@ def doctor(as_json: AsJson = False) -> None:
         try:
             settings = program.settings
             return await examination.examine(
-                program.house, providers, program.url, silent=settings.silent, real=settings.real
-            )
+                program.house, providers, program.url, mailbox=make_mailbox(settings), silent=settings.silent,
+                real=settings.real,
+            )  # fmt: skip
         finally:
             await providers.close()
 

@@ -23,11 +23,10 @@ async def after_failure(
     """Does what `retry` says, for an attempt that has failed for good. Safe to repeat."""
     entry = await repository.attempt(session, attempt_id)
     assert entry is not None
-    if KINDS[entry["channel"]].rings:
-        if treatment.alarm:
-            log.error("the provider refuses: %s (code %s)", treatment.reason, entry["error_code"])
-        if treatment.flag:
-            await directory.suppress(session, entry["address"], entry["channel"], treatment.flag, now)
+    if treatment.alarm and KINDS[entry["channel"]].rings:
+        log.error("the provider refuses: %s (code %s)", treatment.reason, entry["error_code"])
+    if treatment.flag:
+        await directory.suppress(session, entry["address"], entry["channel"], treatment.flag, now)
     failed = await repository.failed_before(session, entry["delivery_id"], entry["rung"], entry["seq"])
     again = treatment.retries > failed and State(entry["state"]) is not State.REJECTED
     if again:

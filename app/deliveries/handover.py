@@ -209,7 +209,8 @@ async def _drop_unfit(
                  WHEN n.kind = '{telling.KIND}' AND NOT EXISTS (
                    SELECT FROM ({telling.SILENT}) open WHERE open.notice_id = n.id) THEN 'everybody has answered'
                  WHEN x.reason = 'opted_out' THEN 'the number has opted out of texts'
-                 WHEN x.reason IS NOT NULL THEN 'the number cannot be used'
+                 WHEN x.reason IS NOT NULL THEN
+                   CASE a.channel WHEN 'email' THEN 'the address' ELSE 'the number' END || ' cannot be used'
                  WHEN NOT EXISTS (SELECT FROM contact_point c
                                   WHERE c.person_id = d.person_id AND c.address = a.address)
                    THEN CASE a.channel WHEN 'email' THEN 'the address' ELSE 'the number' END || ' is no longer theirs'
@@ -299,7 +300,7 @@ async def release(session: AsyncSession, held: Sequence[tuple[int, int]]) -> Non
 async def write_back(
     session: AsyncSession, results: Sequence[Result], *, now: datetime, ask_at: datetime
 ) -> list[RowMapping]:
-    """Records what hand-overs came to, in one statement. Returns (id, delivery_id, state, error_code) of those changed.
+    """Records what hand-overs came to, in one statement. Returns those changed, with what decides what follows.
 
     `ask_at`: when the provider is to be asked about those accepted, should no callback come.
 
@@ -334,7 +335,7 @@ async def write_back(
         WHERE a.id = r.id AND (
           (r.kind = 'accepted' AND (a.fence = r.fence OR a.state IN ({_PROVABLE})))
           OR (r.kind <> 'accepted' AND a.fence = r.fence AND a.state = 'handing_over'))
-        RETURNING a.id, a.delivery_id, a.state, a.error_code, a.address, a.channel
+        RETURNING a.id, a.delivery_id, a.state, a.error_code, a.reason, a.address, a.channel
         """,
             {
                 "ids": [result.attempt_id for result in results],

@@ -12,7 +12,7 @@ from app.deliveries.states import State
 from app.kernel.columns import as_they_were, identity, moment, number, reference
 
 RESPONSES = ("ok", "need_help", "cannot")
-VIAS = ("sms", "page", "voice", "in_person", "phone")
+VIAS = ("sms", "email", "page", "voice", "in_person", "phone")
 """How an answer came. `voice`: a key pressed in a call of ours; `phone`: somebody called them and recorded it."""
 
 _STATES = ", ".join(f"'{state}'" for state in State)
@@ -226,8 +226,8 @@ class Acknowledgment(SQLModel, table=True):
     __tablename__ = "acknowledgment"
     __table_args__ = (
         CheckConstraint("response IN ('ok', 'need_help', 'cannot')", name="response"),
-        CheckConstraint("via IN ('sms', 'page', 'voice', 'in_person', 'phone')", name="via"),
-        CheckConstraint("via IN ('sms', 'page', 'voice') OR account_id IS NOT NULL", name="on_behalf"),
+        CheckConstraint("via IN ('sms', 'email', 'page', 'voice', 'in_person', 'phone')", name="via"),
+        CheckConstraint("via IN ('sms', 'email', 'page', 'voice') OR account_id IS NOT NULL", name="on_behalf"),
         Index("ix_acknowledgment_delivery_id", "delivery_id"),
     )
 

@@ -63,6 +63,8 @@ def failure(status: str, entry: Mapping[str, Any], attempts: Sequence[Mapping[st
     if not failed:
         return NO_CONTACT
     last = failed[-1]
+    if last["channel"] == "email" and last["state"] == State.FAILED:
+        return f"email returned: {last['reason']}"
     if last["channel"] == "email":
         return f"email refused: {last['reason'] or last['error_code']}"
     if last["error_code"] in retry.TREATMENTS:

@@ -98,3 +98,23 @@ async def attempt(session: AsyncSession, attempt_id: int, *, lock: bool = False)
         {"id": attempt_id},
     )
     return dict(found) if found else None
+
+
+async def explain(session: AsyncSession, attempt_id: int, reason: str, state: str) -> None:
+    """Says more of why an attempt is in this state, unless it is in another one by now."""
+    await run(
+        session,
+        "UPDATE attempt SET reason = :reason WHERE id = :id AND state = :state",
+        {"reason": reason, "id": attempt_id, "state": state},
+    )
+
+
+async def mail_of(session: AsyncSession, delivery_id: int) -> int | None:
+    """The last mail of a delivery that left, or may have."""
+    found = await row(
+        session,
+        """SELECT id FROM attempt WHERE delivery_id = :delivery AND channel = 'email' AND begun_at IS NOT NULL
+           ORDER BY id DESC LIMIT 1""",
+        {"delivery": delivery_id},
+    )
+    return int(found["id"]) if found else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.deliveries.mail_causes import ANY, CAUSES, Cause, cause
+
 
 @dataclass(frozen=True)
 class Treatment:
@@ -82,7 +84,21 @@ def treatment(code: int | None, status: str | None = None, reason: str | None = 
     what it says about why."""
     if code is not None:
         return TREATMENTS.get(code, UNKNOWN_CODE)
+    if status in RETURNED:
+        return _of_mail(RETURNED[status])
     return Treatment(0, reason or "the provider gives no reason", retries=1 if status in CALLED_AGAIN else 0)
+
+
+RETURNED: dict[str, Cause] = {known.status: known for known in (*CAUSES, ANY)}
+
+
+def refused_mail(reason: str | None) -> Treatment:
+    """The same for a mail that its server refused at the hand-over, with these words: as if it had come back."""
+    return _of_mail(cause("", reason or ""))
+
+
+def _of_mail(known: Cause) -> Treatment:
+    return Treatment(0, known.reason, flag=known.flag)
 
 
 def back_off(tries: int) -> float:

@@ -61,7 +61,9 @@ async def _record(session: AsyncSession, house: House, results: Sequence[Result]
     changed = await handover.write_back(session, results, now=now, ask_at=ask_at)
     for entry in changed:
         if State(entry["state"]) in NOT_DELIVERED:
-            await after_failure(session, house, entry["id"], retry.treatment(entry["error_code"]), now)
+            mail = entry["channel"] == "email"
+            what = retry.refused_mail(entry["reason"]) if mail else retry.treatment(entry["error_code"])
+            await after_failure(session, house, entry["id"], what, now)
     written = {entry["id"] for entry in changed}
     for result in results:
         if result.kind in ("fenced", "later") and result.attempt_id not in written:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.channels.port import ANSWERED_BY
+from app.deliveries.mail_causes import ANY, CAUSES
 
 
 class State(StrEnum):
@@ -155,10 +156,12 @@ PROVIDER_STATUSES: dict[str, ProviderStatus] = {
         ProviderStatus(f"{ANSWERED_BY}machine_end_other", State.UNDELIVERED, 5, 1, A_MACHINE),
         ProviderStatus(f"{ANSWERED_BY}fax", State.UNDELIVERED, 5, 1, A_FAX),
         ProviderStatus(f"{ANSWERED_BY}human", State.DELIVERED, 6),
+        # Mails that came back.
+        *(ProviderStatus(cause.status, State.FAILED, 5, 2, cause.reason) for cause in (*CAUSES, ANY)),
     )
 }
-"""Statuses of Twilio's Message and Call resources, and who took a call. A status not in this table is kept and alarmed,
-and moves nothing."""
+"""Statuses of Twilio's Message and Call resources, who took a call, and why a mail came back. One that is not in this
+table is kept and alarmed, and moves nothing."""
 
 
 @dataclass(frozen=True)

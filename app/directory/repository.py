@@ -99,6 +99,18 @@ async def people_at(session: AsyncSession, spellings: Sequence[str]) -> list[Row
     )
 
 
+async def people_mailed(session: AsyncSession, address: str) -> list[RowMapping]:
+    return list(
+        await rows(
+            session,
+            """SELECT p.id AS person_id, p.employee_id AS id, p.name, d.name AS department
+               FROM contact_point c JOIN person p ON p.id = c.person_id JOIN department d ON d.id = p.department_id
+               WHERE c.address = :address AND c.kind = 'email' AND p.active ORDER BY p.id""",
+            {"address": address},
+        )
+    )
+
+
 async def suppress(session: AsyncSession, addresses: Sequence[str], channel: str, reason: str, at: datetime) -> bool:
     return bool(
         await run(

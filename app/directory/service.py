@@ -29,7 +29,7 @@ from app.web.inputs import clean_text, decode_cursor, encode_cursor, iso
 
 __all__ = [
     "countries", "departments", "flagged_counts", "flagged_people", "get_person", "import_people", "lift",
-    "list_people", "mask", "people_at", "responsible", "retry_contact_point", "sites", "spellings",
+    "list_people", "mask", "people_at", "people_mailed", "responsible", "retry_contact_point", "sites", "spellings",
     "suppress", "unreachable_people", "zones",
 ]  # fmt: skip
 
@@ -255,6 +255,11 @@ async def people_at(session: AsyncSession, address: str) -> list[RowMapping]:
     number exactly as given comes before those who have another spelling; several spellings at once fit nobody.
     """
     return await repository.people_at(session, spellings(address))
+
+
+async def people_mailed(session: AsyncSession, address: str) -> list[RowMapping]:
+    """Active people who have this mail address, as `people_at` gives them. More than one means a shared mailbox."""
+    return await repository.people_mailed(session, address.lower())
 
 
 async def suppress(session: AsyncSession, address: str, channel: str, reason: str, at: datetime) -> bool:

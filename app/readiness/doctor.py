@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from app.bulletins import service as bulletins
 from app.bulletins.checks import ladder_findings
 from app.bulletins.figures import BULK_SHARE
-from app.channels.port import Examinable, Examined, Providers
+from app.channels.port import Examinable, Examined, Mailbox, Providers
 from app.directory import service as directory
 from app.directory.responsible import Responsible
 from app.kernel import migrate
@@ -54,12 +54,14 @@ def verdict(found: Sequence[Finding]) -> str:
 
 
 async def examine(
-    house: House, providers: Providers, url: str, *, silent: Sequence[str] = (), real: bool = False
-) -> list[Finding]:
+    house: House, providers: Providers, url: str, *, mailbox: Mailbox | None = None, silent: Sequence[str] = (),
+    real: bool = False,
+) -> list[Finding]:  # fmt: skip
     """Everything in the order in which an operator would mend it.
 
-    `silent` are the settings for hearing of Muster's own trouble that are not set. `real`: some provider is not on
-    this machine, so that it and people elsewhere must reach us.
+    `mailbox` is that of mail answers, None where none is set. `silent` are the settings for hearing of Muster's own
+    trouble that are not set. `real`: some provider is not on this machine, so that it and people elsewhere must reach
+    us.
     """
     if not await house.db.ready():
         return [Finding("database", False, "it does not answer; start it, or check MUSTER_DATABASE_URL", True)]
@@ -69,6 +71,7 @@ async def examine(
         return found
     found.append(Finding("schema", True, "up to date"))
     found += await _channels(house, providers)
+    found.append(await _mailbox(mailbox))
     found.append(_address(house.base_url, real=real))
     found.append(await _clock(house, providers))
     ready = await service.ready(house)
@@ -117,6 +120,15 @@ async def _channels(house: House, providers: Providers) -> list[Finding]:
             detail = f"no provider; people are not tried this way. Set {setting} and the rest"
             found.append(Finding(channel, None, detail))
     return found
+
+
+async def _mailbox(mailbox: Mailbox | None) -> Finding:
+    """Whether what people write back, and what servers send back, is read by anybody."""
+    if mailbox is None:
+        wrong = "bounces and mail answers go unread; set MUSTER_IMAP_URL to the mailbox that they arrive in"
+        return Finding("mailbox", None, wrong)
+    health = await mailbox.check()
+    return Finding("mailbox", health.ok, health.detail)
 
 
 async def _voice(house: House) -> list[Finding]:

@@ -30,7 +30,10 @@ MOST_OF_A_CAUSE, MOST_OF_ALL = 3, 12
 WINDOW = timedelta(hours=1)
 """How often one cause, and all of them together, are told in an hour. What waits is told later if it still holds."""
 
-_HOLDS: dict[str, float] = {"provider": 10.0, "worker": 15.0, "partial": 60.0}
+MAILBOX = "mailbox"
+"""What the mailbox of mail answers is called among the providers that were asked."""
+
+_HOLDS: dict[str, float] = {"provider": 10.0, "worker": 15.0, "partial": 60.0, MAILBOX: 180.0}
 """How many seconds a cause must last before it is told, by kind: what mends itself sooner is nobody's work."""
 
 
@@ -96,6 +99,9 @@ def causes(facts: Facts) -> list[Cause]:
     if facts.workers == 0:
         found.append(Cause("worker", "No worker is alive, so nothing is sent. Start one with: muster worker"))
     found += _providers(facts)
+    readable, wrong = facts.providers.get(MAILBOX, (True, ""))
+    if not readable:
+        found.append(Cause(MAILBOX, f"Mail answers and returned mails are not heard: {wrong}."))
     if facts.queue_age_seconds > QUEUE_LATE_SECONDS:
         minutes = int(facts.queue_age_seconds // 60)
         found.append(
@@ -216,6 +222,7 @@ _NAMES = {kind.name: kind.provider for kind in kinds.KINDS.values()}
 KINDS: dict[str, str] = {
     "worker": "no worker is alive",
     "provider": "a provider refuses us or does not answer",
+    MAILBOX: "the mailbox of mail answers cannot be read",
     "queue": "messages wait",
     "disk": "the database's disk is nearly full",
     "callbacks": "callbacks are refused",

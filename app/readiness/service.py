@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,12 @@ async def probe(house: House, providers: Providers, senders: Senders | None = No
         for channel, wrong in (await senders.refused(house, providers, answering)).items():
             if healths[channel].ok:
                 healths[channel] = Health(False, wrong, misconfigured=True)
+    await note(house, healths)
+    return {channel: (health.ok, health.detail) for channel, health in healths.items()}
+
+
+async def note(house: House, healths: Mapping[str, Health]) -> None:
+    """Records what was found out just now, by the name of what was asked."""
     async with house.db.begin() as session:
         for channel, health in healths.items():
             await run(
@@ -89,7 +95,6 @@ async def probe(house: House, providers: Providers, senders: Senders | None = No
                     "misconfigured": health.misconfigured,
                 },
             )  # fmt: skip
-    return {channel: (health.ok, health.detail) for channel, health in healths.items()}
 
 
 def disk_left(folder: Path) -> tuple[int, int] | None:

@@ -69,7 +69,7 @@ class FieldReport(SQLModel, table=True):
     __table_args__ = (
         as_they_were(),
         CheckConstraint("(person_id IS NULL) = (person_version_id IS NULL)", name="person_version"),
-        CheckConstraint("via IN ('sms', 'page')", name="via"),
+        CheckConstraint("via IN ('sms', 'email', 'page')", name="via"),
         CheckConstraint("jsonb_typeof(media) = 'array'", name="media"),
         CheckConstraint("help_settled_by IS NULL OR help_settled_at IS NOT NULL", name="help_settled"),
         CheckConstraint("stop_settled_by IS NULL OR stop_settled_at IS NOT NULL", name="stop_settled"),

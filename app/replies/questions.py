@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,27 @@ class Question:
     superseded: bool
     open: bool
     here: bool
+
+
+class Titled(Protocol):
+    """What belongs to an incident that has a title."""
+
+    @property
+    def title(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What one mail of ours was about, and for whom. `id` is its delivery; `asks`: it was a question (an all-clear is
+    none); `notice`: it was no bulletin."""
+
+    id: int
+    person_id: int
+    name: str
+    active: bool
+    incident_id: int
+    key: str
+    title: str
+    code: str
+    asks: bool
+    notice: bool

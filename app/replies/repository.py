@@ -14,7 +14,7 @@ from app.deliveries.states import CAME_TO_NOTHING, sql_list
 from app.kernel.db import row, rows, run
 from app.replies.models import Handled, Inbound
 from app.replies.own_words import HELP_WORDS
-from app.replies.questions import Question
+from app.replies.questions import Carried, Question
 
 HELP_NUMBER = """(SELECT c.address FROM contact_point c WHERE c.person_id = p.id AND c.kind IN ('mobile', 'phone')
   ORDER BY c.position LIMIT 1) AS number"""
@@ -138,6 +138,22 @@ async def by_code(
         {"people": list(person_ids), "code": code, "numbers": list(numbers)},
     )
     return [Question(**entry) for entry in found]
+
+
+async def mailed(session: AsyncSession, attempt_id: int) -> Carried | None:
+    """What a mail of ours was about; None for what was no mail of ours."""
+    found = await row(
+        session,
+        """
+        SELECT d.id, d.person_id, p.name, p.active, d.incident_id, i.key, i.title, d.code,
+               coalesce(b.asks, false) AS asks, b.id IS NULL AS notice
+        FROM attempt a JOIN delivery d ON d.id = a.delivery_id JOIN incident i ON i.id = d.incident_id
+        JOIN person p ON p.id = d.person_id LEFT JOIN bulletin b ON b.id = d.bulletin_id
+        WHERE a.id = :id AND a.channel = 'email'
+        """,
+        {"id": attempt_id},
+    )
+    return Carried(**found) if found else None
 
 
 async def latest_closed(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from app.replies.folding import words_of
-from app.replies.questions import Question
+from app.replies.questions import Question, Titled
 from app.replies.wording import short
 
 DIGIT_RACE_SECONDS = 20.0
@@ -51,7 +51,7 @@ def race(newer: Question, questions: Sequence[Question], at: datetime, *, time_s
     return next((question for question in before.values() if question.response is None), None)
 
 
-def is_titled(question: Question, title: str | None) -> bool:
+def is_titled(question: Titled, title: str | None) -> bool:
     """Whether what stands in brackets behind an answer is this question's title, as we print it, or its beginning."""
     if title is None:
         return True

@@ -29,7 +29,7 @@ from app.review.record import (
 
 DELIVERED_SHARES = (50, 90, 100)
 ANSWERED_SHARES = (50, 90)
-VIAS = ("sms", "page", "voice", "in_person", "phone")
+VIAS = ("sms", "email", "page", "voice", "in_person", "phone")
 OVER = ("closed",)
 """Incident statuses in which no further bulletin is due. Resolved is none of them: the all-clear is still owed."""
 

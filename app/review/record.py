@@ -95,7 +95,7 @@ class Reach:
     """The eight counts; they add up to `total`."""
     answered: int
     answered_via: dict[str, int]
-    """The standing answers by the way they came: sms, page, voice, in_person, phone."""
+    """The standing answers by the way they came: sms, email, page, voice, in_person, phone."""
     delivered: int
     delivered_by_receipt: int
     delivered_by_acceptance: int

@@ -23,8 +23,8 @@ STATUS_WORDS: Mapping[str, str] = {
 RESPONSE_WORDS: Mapping[str, str] = {"ok": "OK", "need_help": "need help", "cannot": "cannot"}
 
 VIA_WORDS: Mapping[str, str] = {
-    "sms": "by text", "page": "on the page", "voice": "in a call from Muster", "in_person": "in person",
-    "phone": "by phone",
+    "sms": "by text", "email": "by email", "page": "on the page", "voice": "in a call from Muster",
+    "in_person": "in person", "phone": "by phone",
 }  # fmt: skip
 
 CHANNEL_WORDS: Mapping[str, str] = {kind.name: kind.noun for kind in KINDS.values()}

@@ -291,6 +291,31 @@ def test_every_try_of_one_attempt_bears_the_same_message_id() -> None:
     assert provider.message_id("t1") == provider.message_id("t1") != provider.message_id("t2")
 
 
+@pytest.mark.parametrize(
+    ("sender", "reply_to", "wanted"),
+    [
+        ("muster@example.org", None, "muster+t1@example.org"),
+        ("muster@example.org", "desk@example.com", "desk+t1@example.com"),
+        ("m" * 62 + "@example.org", None, None),  # an address has no room for it
+        ("muster@example.org", "d" * 62 + "@example.com", "d" * 62 + "@example.com"),
+    ],
+)
+def test_each_mail_asks_for_its_answer_at_an_address_of_its_own(
+    sender: str, reply_to: str | None, wanted: str | None
+) -> None:
+    assert mailer(1, sender=sender, reply_to=reply_to, plus_address=True).answers_to("t1") == wanted
+    assert mailer(1, sender=sender, reply_to=reply_to).answers_to("t1") == reply_to
+
+
+async def test_where_the_server_can_a_returned_mail_is_to_name_the_token() -> None:
+    offered = FINE["EHLO"] + "\r\n250 DSN"
+    async with talking(server(EHLO=offered.replace("250 8BITMIME", "250-8BITMIME"))) as wire:
+        provider = mailer(wire.port)
+        await provider.send(a_message("e1@example.org"), ours)
+        await provider.close()
+    assert b"MAIL FROM:<muster@example.org> ENVID=token7 RET=HDRS\r\n" in bytes(wire.heard)
+
+
 def test_mail_cannot_be_looked_up_afterwards() -> None:
     assert not isinstance(mailer(1), Records)
 

@@ -79,6 +79,8 @@ def test_doctor_says_what_keeps_us_from_reaching_people(shell: Shell) -> None:
     assert found["sms"]["ok"] is False
     assert found["email"]["ok"] is False
     assert "simulator" in found["providers"]["detail"]
+    assert found["mailbox"]["ok"] is None
+    assert "bounces and mail answers go unread" in found["mailbox"]["detail"]
     # The countries of the numbers in the directory, who cannot be reached, and what is not set.
     assert "US 10" in found["countries"]["detail"]
     assert "S4" in found["unreachable"]["detail"]

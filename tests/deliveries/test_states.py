@@ -103,6 +103,8 @@ def test_ranks_are_the_documented_ones() -> None:
         "answered_by_unknown": 4, "answered_by_machine_start": 5, "answered_by_machine_end_beep": 5,
         "answered_by_machine_end_silence": 5, "answered_by_machine_end_other": 5, "answered_by_fax": 5,
         "answered_by_human": 6,
+        "returned": 5, "returned_no_mailbox": 5, "returned_no_domain": 5, "returned_disabled": 5, "returned_full": 5,
+        "returned_refused": 5, "returned_unreached": 5,
     }  # fmt: skip
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from app.channels.port import Providers
+from app.channels.port import Health, Providers
 from app.kernel.db import rows, run
-from app.readiness import rules
+from app.readiness import rules, service
 from app.readiness.alarms import Alarms, Ways
 from app.readiness.tally import Tally
 from app.readiness.watch import Watch
@@ -82,6 +82,24 @@ async def test_a_provider_that_is_down_is_told_by_the_other_way_and_later_by_its
     await shift.look(after=61)
     assert len(await shift.mails()) == 2
     assert len(await shift.texts()) == 2
+
+
+async def test_a_mailbox_that_cannot_be_read_for_minutes_is_told_and_a_moment_is_not(shift: Shift) -> None:
+    async def look(ok: bool, after: float) -> None:
+        await service.note(shift.house, {rules.MAILBOX: Health(ok, "the mailbox refuses the password")})
+        await shift.look(after=after)
+
+    await look(ok=False, after=0)
+    await look(ok=True, after=60)
+    assert await shift.open() == []
+    for _ in range(6):
+        await look(ok=False, after=31)
+    assert await shift.texts() == []
+    await look(ok=False, after=31)
+    [text] = await shift.texts()
+    assert "Mail answers and returned mails are not heard: the mailbox refuses the password." in text
+    await look(ok=True, after=61)
+    assert await shift.open() == []
 
 
 async def test_a_way_that_never_heard_of_it_is_not_told_that_it_is_over(shift: Shift) -> None:

@@ -92,6 +92,20 @@ BAD: dict[str, tuple[dict[str, str], str, str]] = {
     "a sender without a mail server": ({"MUSTER_EMAIL_SENDER": "m@example.org"}, "MUSTER_SMTP_URL", "too"),
     "only an address for answers": ({"MUSTER_EMAIL_REPLY_TO": "m@example.org"}, "MUSTER_SMTP_URL", "too"),
     "a mail server of another kind": ({**SMTP, "MUSTER_SMTP_URL": "https://u:hunter2@h"}, "MUSTER_SMTP_URL", "smtps://"),
+    "a mailbox of another kind": ({**SMTP, "MUSTER_IMAP_URL": "pop3://u:hunter2@h"}, "MUSTER_IMAP_URL", "imaps://user"),
+    "a mailbox without a password": ({**SMTP, "MUSTER_IMAP_URL": "imaps://u@h/INBOX"}, "MUSTER_IMAP_URL", "imaps://user"),
+    "a mailbox at a port that is none": (
+        {**SMTP, "MUSTER_IMAP_URL": "imaps://u:hunter2@h:imap/INBOX"}, "MUSTER_IMAP_URL", "imaps://user",
+    ),
+    "a mailbox with a sign that needs encoding": (
+        {**SMTP, "MUSTER_IMAP_URL": "imaps://u:hunter2@h/INBOX#1"}, "MUSTER_IMAP_URL", "percent-encoded",
+    ),
+    "a mailbox whose password would be read on the way": (
+        {**SMTP, "MUSTER_IMAP_URL": "imap://u:hunter2@mail.example.org"}, "MUSTER_IMAP_URL", "imaps://",
+    ),
+    "a mailbox without a mail server": (
+        {**TWILIO, "MUSTER_IMAP_URL": "imaps://u:hunter2@h"}, "MUSTER_IMAP_URL", "MUSTER_SMTP_URL",
+    ),
     "a mail server at a port that is none": ({**SMTP, "MUSTER_SMTP_URL": "smtp://h:mail"}, "MUSTER_SMTP_URL", "smtp://"),
     "a mail sender that is no address": ({**SMTP, "MUSTER_EMAIL_SENDER": "muster"}, "MUSTER_EMAIL_SENDER", "name@"),
     "countries by their names": ({"MUSTER_SMS_COUNTRIES": "US,France"}, "MUSTER_SMS_COUNTRIES", "ISO"),
@@ -207,6 +221,7 @@ def test_providers_and_addresses_are_read_as_given(monkeypatch: pytest.MonkeyPat
         **TWILIO, "MUSTER_TWILIO_SENDER": "MG" + "0123456789abcdef" * 2, "MUSTER_SMS_COUNTRIES": "us, ca",
         "MUSTER_SMTP_URL": "smtps://us%40er:p%3Ass@mail.example.org", "MUSTER_EMAIL_SENDER": "m@example.org",
         "MUSTER_EMAIL_REPLY_TO": "desk@example.org", "MUSTER_BASE_URL": "https://muster.example.org/",
+        "MUSTER_IMAP_URL": "imaps://us%40er:p%3A%2Fss@mail.example.org",
     }  # fmt: skip
     for name, value in given.items():
         monkeypatch.setenv(name, value)
@@ -218,6 +233,11 @@ def test_providers_and_addresses_are_read_as_given(monkeypatch: pytest.MonkeyPat
     assert settings.smtp is not None
     assert (settings.smtp.host, settings.smtp.port, settings.smtp.tls) == ("mail.example.org", 465, True)
     assert (settings.smtp.username, settings.smtp.password) == ("us@er", "p:ss")
+    assert settings.imap is not None
+    assert (settings.imap.host, settings.imap.port, settings.imap.tls) == ("mail.example.org", 993, True)
+    assert (settings.imap.username, settings.imap.password) == ("us@er", "p:/ss")
+    assert settings.imap.folder == "INBOX"
+    assert settings.smtp.plus_address is True
     assert settings.countries == ("US", "CA")
     assert settings.public_url == "https://muster.example.org"
 

@@ -39,7 +39,7 @@ COLUMNS: dict[str, str] = {
     "delivered_by": "the channel of that",
     "delivered_proof": "receipt or accepted",
     "answer": "the answer that stands: ok, need_help, cannot",
-    "via": "how it came: sms, page, voice, in_person, phone",
+    "via": "how it came: sms, email, page, voice, in_person, phone",
     "answered_at": "when the answer that stands was given",
     "first_answered_at": "when the first answer was given",
     "seconds_to_answer": "from sent_at to first_answered_at",
