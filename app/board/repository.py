@@ -29,9 +29,13 @@ _BOARD = f"""
     FROM attempt a JOIN mine ON mine.id = a.delivery_id
   ),
   s AS ({ATTEMPT_SUMMARY.replace("FROM attempt a", "FROM tried a")} GROUP BY a.delivery_id),
+  perhaps_gone AS (
+    SELECT p.id, p.active, p.updated_at, p.created_at FROM person p WHERE NOT p.active OR p.updated_at > (
+      SELECT i.closed_at FROM target JOIN incident i ON i.id = target.incident_id)
+  ),
   each_one AS (
     SELECT dep.name AS department, {STATUS} AS status
-    FROM mine d JOIN person p ON p.id = d.person_id JOIN person_version v ON v.id = d.person_version_id
+    FROM mine d LEFT JOIN perhaps_gone p ON p.id = d.person_id JOIN person_version v ON v.id = d.person_version_id
     JOIN department dep ON dep.id = v.department_id
     JOIN incident i ON i.id = d.incident_id LEFT JOIN s ON s.delivery_id = d.id
   ),

@@ -17,10 +17,12 @@ OVER = f"(coalesce(i.closed_at >= d.created_at, false) AND NOT {NEWS})"
 """Whether nothing more of the delivery `d` is to go out, because its incident `i` was closed after it was made. News
 goes on: that it is over stays true. Who asks for help afterwards is still heard, and the notices of that still go."""
 
-GONE = """CASE WHEN i.closed_at IS NULL OR p.updated_at <= i.closed_at THEN NOT p.active ELSE NOT (
-  SELECT pv.active FROM person_version pv WHERE pv.person_id = p.id AND pv.since <= greatest(i.closed_at, p.created_at)
-  ORDER BY pv.id DESC LIMIT 1) END"""
-"""Whether person `p` has left; of a closed incident `i`, whether they had when it was closed."""
+GONE = """CASE WHEN p.id IS NULL THEN false
+  WHEN i.closed_at IS NULL OR p.updated_at <= i.closed_at THEN NOT p.active
+  ELSE NOT (SELECT pv.active FROM person_version pv
+    WHERE pv.person_id = p.id AND pv.since <= greatest(i.closed_at, p.created_at) ORDER BY pv.id DESC LIMIT 1) END"""
+"""Whether person `p` has left; of a closed incident `i`, whether they had when it was closed. `p` may be absent for
+someone who is surely here."""
 
 ATTEMPT_SUMMARY = f"""
   SELECT a.delivery_id,
@@ -46,4 +48,4 @@ STATUS = f"""
     ELSE 'unreachable'
   END
 """
-"""For `d` delivery, `p` its person, `i` its incident, `s` its attempt summary (may be absent)."""
+"""For `d` delivery, `p` its person (see `GONE`), `i` its incident, `s` its attempt summary (may be absent)."""
