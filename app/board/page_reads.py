@@ -12,14 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.deliveries.status import ATTEMPT_SUMMARY, GONE, STATUS
 from app.directory.audiences import AudienceSpec, members_sql, route_parameters, routes_sql
 from app.directory.folding import fold
-from app.directory.versions import then_sql
+from app.directory.versions import ACTOR_THEN_SQL, PERSON_THEN_SQL
 from app.kernel.db import row, rows
 from app.replies.help_requests import HELP_NUMBER, HELP_TOLD, HELP_TOLD_LATER
 from app.replies.own_words import HELP_WORDS, OwnWords, words_of
-
-_PERSON_THEN = then_sql("(s.data ->> 'person')::bigint", "s.data", "s.at")
-_ACTOR_THEN = then_sql("substring(s.actor FROM '^person:([0-9]+)$')::bigint", "s.data", "s.at")
-"""The version of a person that an entry `s` of the record is about, and of one who did it."""
 
 
 @dataclass(frozen=True)
@@ -130,19 +126,19 @@ async def recent_timeline(session: AsyncSession, key: str, incident_id: int, *, 
           FROM audit_entry WHERE stream = :key AND kind NOT IN ('acknowledged', 'answer_changed')
           ORDER BY seq DESC LIMIT :limit
         )
-        SELECT s.seq, s.at, s.kind, s.data, pv.name AS person, n.text AS note,
-               coalesce(account.name, who.name, CASE WHEN s.actor = 'system' THEN NULL ELSE s.actor END) AS actor,
+        SELECT e.seq, e.at, e.kind, e.data, pv.name AS person, n.text AS note,
+               coalesce(account.name, who.name, CASE WHEN e.actor = 'system' THEN NULL ELSE e.actor END) AS actor,
                folded.answers, folded.first_at, folded.last_at
-        FROM shown s
-        LEFT JOIN person_version pv ON pv.id = {_PERSON_THEN}
-        LEFT JOIN incident_note n ON n.id = (s.data ->> 'note')::bigint AND n.incident_id = :incident
-        LEFT JOIN account ON s.actor = 'account:' || account.id
-        LEFT JOIN person_version who ON who.id = {_ACTOR_THEN}
+        FROM shown e
+        LEFT JOIN person_version pv ON pv.id = {PERSON_THEN_SQL}
+        LEFT JOIN incident_note n ON n.id = (e.data ->> 'note')::bigint AND n.incident_id = :incident
+        LEFT JOIN account ON e.actor = 'account:' || account.id
+        LEFT JOIN person_version who ON who.id = {ACTOR_THEN_SQL}
         CROSS JOIN LATERAL (
           SELECT count(*) AS answers, min(a.at) AS first_at, max(a.at) AS last_at FROM audit_entry a
           WHERE a.stream = :key AND a.kind IN ('acknowledged', 'answer_changed')
-            AND a.seq > s.seq AND a.seq < coalesce(s.next_seq, 9223372036854775807)) folded
-        ORDER BY s.seq DESC
+            AND a.seq > e.seq AND a.seq < coalesce(e.next_seq, 9223372036854775807)) folded
+        ORDER BY e.seq DESC
         """,
         {"key": key, "incident": incident_id, "limit": limit},
     )

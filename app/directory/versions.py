@@ -29,7 +29,7 @@ def as_now(person_ids: Sequence[int]) -> Also:
     )
 
 
-def then_sql(person: str, data: str, at: str) -> str:
+def _then_sql(person: str, data: str, at: str) -> str:
     """The id of the version of a person that an entry means: `person`, `data` and `at` are SQL of ours.
 
     Entries of earlier releases name no version: then it is the one of that time.
@@ -37,6 +37,11 @@ def then_sql(person: str, data: str, at: str) -> str:
     return f"""coalesce(({data} -> '{VERSIONS}' ->> ({person})::text)::bigint,
       (SELECT max(pv.id) FROM person_version pv WHERE pv.person_id = {person} AND pv.since <= {at}),
       (SELECT min(pv.id) FROM person_version pv WHERE pv.person_id = {person}))"""
+
+
+PERSON_THEN_SQL = _then_sql("(e.data ->> 'person')::bigint", "e.data", "e.at")
+ACTOR_THEN_SQL = _then_sql("substring(e.actor FROM '^person:([0-9]+)$')::bigint", "e.data", "e.at")
+"""The version of the person that entry `e` of the record is about, and of the one who did it."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.directory.versions import ACTOR_THEN_SQL, PERSON_THEN_SQL
 from app.kernel.db import row, rows, run
 
 INCIDENT_KINDS = ("declared", "status_changed", "severity_changed", "commander_changed", "bulletin_sent")
@@ -159,8 +160,8 @@ async def changes(session: AsyncSession, key: str, subject: Subject, *, after: i
                    coalesce(a.name, who.name, CASE e.actor WHEN 'system' THEN 'Muster' ELSE e.actor END) AS by
             FROM audit_entry e JOIN incident i ON i.key = e.stream
             LEFT JOIN account a ON e.actor = 'account:' || a.id
-            LEFT JOIN person who ON e.actor = 'person:' || who.id
-            LEFT JOIN person p ON p.id = CAST(e.data ->> 'person' AS bigint)
+            LEFT JOIN person_version who ON who.id = {ACTOR_THEN_SQL}
+            LEFT JOIN person_version p ON p.id = {PERSON_THEN_SQL}
             LEFT JOIN incident_note n ON n.id = CAST(e.data ->> 'note' AS bigint) AND n.incident_id = i.id
             WHERE {_ABOUT} AND e.seq > :after ORDER BY e.seq""",
         subject.parameters(key) | {"after": after},
