@@ -122,7 +122,7 @@ class Stack:
 
     async def send(self, key: str, stage: str = "investigating", **more: Any) -> int:
         number = await self.write(key, stage, **more)
-        await self.call("POST", f"/incidents/{key}/bulletins/{number}/send", {}, status=202)
+        await self.call("POST", f"/incidents/{key}/bulletins/{number}/send", {"confirm": True}, status=202)
         return number
 
     async def board(self, key: str, number: int = 1) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -13,9 +14,10 @@ from app.access.pages import Posted, Reading, Visit, posting
 from app.board import page_view, page_words
 from app.board.page_view import DONE, Filters
 from app.incidents import service as incidents
-from app.kernel.errors import Conflict, FieldError, Invalid, MusterError
+from app.kernel.errors import Changed, Conflict, FieldError, Invalid, MusterError
 from app.kernel.house import House
 from app.replies import help_requests
+from app.web.etags import seen_on_page
 from app.web.forms import Form
 from app.web.inputs import Text
 from app.web.templating import page, see
@@ -53,6 +55,9 @@ async def _page(
             "errors": _errors(refusal),
             "form": form or Form(),
             "about": about,
+            # A form that was refused for something else still knows only what its page showed.
+            "seen": (form.text("seen") if form and refusal and not isinstance(refusal, Changed) else "")
+            or context["incident"]["position"],
             "query": filters.query(after=filters.after),
         },
     )
@@ -64,40 +69,48 @@ def _errors(refusal: MusterError | None) -> dict[str, str]:
 
 @router.post("/incidents/{key}/change")
 async def change(key: Text, request: Request, house: HouseDep, posted: Changing) -> Response:
-    """Status and severity, with a reason. What stands unchanged in the form is not a change."""
+    """Status and severity, with a reason. What stands in the form as it was shown is not a change."""
     form = posted.form
+    status, severity = _chosen(form, "status"), _chosen(form, "severity")
     try:
         async with house.db.begin() as session:
             incident = await incidents.get(session, key)
-            status = form.text("status") or None
-            severity = form.text("severity") or None
-            if status == incident["status"]:
-                status = None
-            if severity == incident["severity"]:
-                severity = None
+            if not form.has("seen"):
+                status = None if status == incident["status"] else status
+                severity = None if severity == incident["severity"] else severity
             if status is None and severity is None:
                 raise Invalid("Nothing was changed.", [FieldError("status", "choose another status or severity")])
             await incidents.change(
                 session, house, posted.actor, key, status=status, severity=severity, commander=None,
-                reason=form.text("reason"), accept_open_help=False,
+                reason=form.text("reason"), accept_open_help=False, seen=seen_on_page(form.text("seen")),
             )  # fmt: skip
     except MusterError as error:
-        return await _refused(request, house, posted, key, error, "change")
+        # What was not chosen anew comes back as it stands now.
+        kept = Form(form.values | {"status": [status or ""], "severity": [severity or ""]})
+        return await _refused(request, house, replace(posted, form=kept), key, error, "change")
     return see(f"/incidents/{key}?done=changed")
+
+
+def _chosen(form: Form, name: str) -> str | None:
+    """What was chosen in this field; None when it is what the form showed."""
+    chosen = form.text(name)
+    return chosen if chosen and chosen != form.text(f"was_{name}") else None
 
 
 @router.post("/incidents/{key}/close")
 async def close(key: Text, request: Request, house: HouseDep, posted: Changing) -> Response:
-    """Ends the incident for good; with open help requests only when that is said explicitly."""
+    """Ends the incident for good; with open help requests only when that is said of as many as there are."""
+    form = posted.form
     try:
         async with house.db.begin() as session:
             incident = await incidents.get(session, key, lock=True)
-            accepted = bool(posted.form.text("accept_open_help"))
+            asked = f"{incident['open_help']}/{incident['possible_help']}"
+            accepted = bool(form.text("accept_open_help")) and form.text("open_help") in ("", asked)
             if incident["possible_help"] and not accepted and incident["closed_at"] is None:
                 raise Conflict(_still_open(incident["open_help"], incident["possible_help"]))
             await incidents.change(
                 session, house, posted.actor, key, status="closed", severity=None, commander=None,
-                reason=posted.form.text("reason"), accept_open_help=accepted,
+                reason=form.text("reason"), accept_open_help=accepted, seen=seen_on_page(form.text("seen")),
             )  # fmt: skip
     except MusterError as error:
         return await _refused(request, house, posted, key, error, "close")
@@ -108,7 +121,7 @@ async def close(key: Text, request: Request, house: HouseDep, posted: Changing) 
 async def take(key: Text, request_id: RequestId, request: Request, house: HouseDep, posted: Helping) -> Response:
     try:
         async with house.db.begin() as session:
-            await help_requests.take(session, house, posted.actor, key, request_id)
+            await help_requests.take(session, house, posted.actor, key, request_id, owner=_owner(posted.form))
     except MusterError as error:
         return await _refused(request, house, posted, key, error, f"help-{request_id}")
     return see(f"/incidents/{key}?done=taken#part-help")
@@ -119,11 +132,21 @@ async def helped(key: Text, request_id: RequestId, request: Request, house: Hous
     try:
         async with house.db.begin() as session:
             await help_requests.close(
-                session, house, posted.actor, key, request_id, outcome=posted.form.text("outcome")
+                session,
+                house,
+                posted.actor,
+                key,
+                request_id,
+                outcome=posted.form.text("outcome"),
+                owner=_owner(posted.form),
             )
     except MusterError as error:
         return await _refused(request, house, posted, key, error, f"help-{request_id}")
     return see(f"/incidents/{key}?done=helped#part-help")
+
+
+def _owner(form: Form) -> str | None:
+    return form.text("owner") if form.has("owner") else None
 
 
 async def _refused(
@@ -136,6 +159,8 @@ async def _refused(
 
 def _plain(error: MusterError) -> MusterError:
     """The refusal without the API's words."""
+    if isinstance(error, Changed):
+        return Changed(page_words.CHANGED, **error.extra)
     open_help: Any = error.extra.get("open_help_requests")
     if open_help:
         return type(error)(_still_open(open_help, error.extra.get("possible_help", 0)))

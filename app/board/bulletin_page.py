@@ -13,13 +13,15 @@ from app.access.matrix import Action
 from app.access.pages import Posted, Reading, Visit, posting
 from app.board import page_words
 from app.bulletins import service as bulletins
+from app.bulletins import writing
 from app.bulletins.api import Number
 from app.deliveries import sending
 from app.incidents import service as incidents
-from app.kernel.errors import MusterError
+from app.kernel.errors import Changed, MusterError
 from app.kernel.house import House
 from app.playbooks import service as playbooks
 from app.playbooks.schema import Playbook
+from app.web.etags import Seen, seen_on_page
 from app.web.inputs import Text
 from app.web.templating import page, see
 
@@ -53,7 +55,8 @@ async def _page(
         row = await bulletins.get(session, incident["id"], number)
         shown = await bulletins.show(session, house, incident, row)
         playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
-        newest = max(b["number"] for b in await bulletins.of_incident(session, incident["id"]))
+        written = await bulletins.of_incident(session, incident["id"])
+        others = [entry for entry in await writing.now(session, house, incident["id"]) if entry.number != number]
     rule = playbook.approval(incident["severity"])
     recipients = shown["recipients"]
     drill, total = incident["drill"], recipients["total"]
@@ -78,7 +81,10 @@ async def _page(
         other_person=rule.other_person,
         own=row["created_by"] == visit.actor.account_id,
         role_counts=not rule.roles or visit.actor.role == "admin" or visit.actor.role in rule.roles,
-        newest=newest,
+        newest=max(entry["number"] for entry in written),
+        writing=others if incident["closed_at"] is None and row["sent_at"] is None else [],
+        next_number=max(entry["number"] for entry in written) + 1,
+        me=visit.actor.account_id,
         many=total > house.confirm_above and not to_nobody,
         refusal=refusal,
         ask_first=ask_first,
@@ -147,7 +153,13 @@ async def approve(key: Text, number: Number, request: Request, house: HouseDep, 
     try:
         async with house.db.begin() as session:
             await bulletins.approve(
-                session, house, posted.actor, key, number, accept_warnings=bool(posted.form.text("accept_warnings"))
+                session,
+                house,
+                posted.actor,
+                key,
+                number,
+                accept_warnings=bool(posted.form.text("accept_warnings")),
+                seen=_seen(posted),
             )
     except MusterError as error:
         return await _refused(request, house, posted.visit, key, number, error)
@@ -159,7 +171,9 @@ async def send(key: Text, number: Number, request: Request, house: HouseDep, pos
     try:
         async with house.db.begin() as session:
             # A second press changes nothing.
-            await sending.send(session, house, posted.actor, key, number, confirm=bool(posted.form.text("confirm")))
+            await sending.send(
+                session, house, posted.actor, key, number, confirm=bool(posted.form.text("confirm")), seen=_seen(posted)
+            )
     except MusterError as error:
         return await _refused(request, house, posted.visit, key, number, error)
     return see(f"/incidents/{key}?done=sent")
@@ -171,10 +185,14 @@ async def cancel(key: Text, number: Number, request: Request, house: HouseDep, p
         return await _page(request, house, posted.visit, key, number, ask_first=True)
     try:
         async with house.db.begin() as session:
-            await sending.cancel(session, house, posted.actor, key, number)
+            await sending.cancel(session, house, posted.actor, key, number, seen=_seen(posted))
     except MusterError as error:
         return await _refused(request, house, posted.visit, key, number, error)
     return see(f"/incidents/{key}?done=cancelled")
+
+
+def _seen(posted: Posted) -> Seen | None:
+    return seen_on_page(posted.form.text("seen"))
 
 
 async def _refused(
@@ -183,4 +201,6 @@ async def _refused(
     """The same page with the reason on top, so that what to do next is at hand."""
     if error.status in (401, 404):
         raise error
+    if isinstance(error, Changed):
+        error = Changed(page_words.CHANGED, **error.extra)
     return await _page(request, house, visit, key, number, refusal=error)

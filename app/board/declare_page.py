@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.api import HouseDep
@@ -17,14 +18,14 @@ from app.bulletins import service as bulletins
 from app.bulletins import whom
 from app.directory import service as directory
 from app.incidents import service as incidents
-from app.kernel.errors import FieldError, Invalid, MusterError
+from app.kernel.errors import Conflict, FieldError, Invalid, MusterError
 from app.kernel.house import House
 from app.kernel.ids import new_secret
 from app.playbooks import facts as fact_rules
 from app.playbooks import service as playbooks
 from app.playbooks.schema import SEVERITIES, Playbook
 from app.web.forms import Form
-from app.web.idempotency import once
+from app.web.idempotency import UsedBefore, once
 from app.web.inputs import Text
 from app.web.templating import page, see
 from app.web.times import exactly
@@ -39,10 +40,14 @@ NO_EXAMPLES = (
     "The examples are not filled in, because messages from here reach real people. They stand beside each field; type "
     "what is true."
 )
-USED_BEFORE = (
-    "This form has declared an incident already, with other words. Look at the first page before you declare another; "
-    "if you do mean another one, press the button again."
-)
+
+
+class LooksOpen(Conflict):
+    """What is about to be declared looks like these open incidents; nobody has said that it is another one."""
+
+    def __init__(self, found: list[RowMapping]) -> None:
+        super().__init__("An open incident looks like this one. Nothing was declared yet.")
+        self.found = found
 
 
 @router.get("/declare")
@@ -90,7 +95,8 @@ async def form_page(
         whole = bool(examples) and house.simulated
         message = NO_EXAMPLES if examples and not whole else ""
         raw = await _start(session, house, playbook, whole=whole)
-        return await _form(request, session, house, visit, slug, Form(), raw=raw, note=message)
+        known = await incidents.similar(session, slug=slug, title=playbook.title, drill=False)
+        return await _form(request, session, house, visit, slug, Form(), raw=raw, note=message, similar=known)
 
 
 async def _start(session: AsyncSession, house: House, playbook: Playbook, *, whole: bool) -> page_facts.Raw:
@@ -108,9 +114,12 @@ async def _start(session: AsyncSession, house: House, playbook: Playbook, *, who
 async def _form(
     request: Request, session: AsyncSession, house: House, visit: Visit, slug: str, form: Form,
     *, raw: page_facts.Raw, errors: Sequence[FieldError] = (), message: str = "", note: str = "", status: int = 200,
-    template: str = "declare.html",
+    template: str = "declare.html", similar: Sequence[RowMapping] = (), already: RowMapping | None = None,
 ) -> HTMLResponse:  # fmt: skip
-    """The form with everything that was typed, and what is wrong beside each field."""
+    """The form with everything that was typed, and what is wrong beside each field.
+
+    `similar`: open incidents that it looks like; `already`: the one that this very form has declared before.
+    """
     playbook = (await playbooks.current(session, slug)).playbook
     sites = await directory.sites(session)
     now = house.clock.now()
@@ -141,6 +150,10 @@ async def _form(
         note=note,
         no_one_for_help=(await directory.responsible(session)).nobody_for_help,
         help_note=bulletins.NOBODY_FOR_HELP,
+        similar=[dict(entry) for entry in similar],
+        already=dict(already) if already else None,
+        another=" ".join(entry["key"] for entry in similar),
+        asked=status == 409 and bool(similar),
         words=page_words,
     )
 
@@ -219,23 +232,64 @@ async def declare(slug: Text, request: Request, house: HouseDep, posted: Declare
         async with house.db.begin() as session:
 
             async def do() -> dict[str, Any]:
-                return await incidents.declare(session, house, posted.actor, **wanted)
+                title = form.text("title") or playbook.title
+                known = await incidents.similar(session, slug=slug, title=title, drill=wanted["drill"], at_once=True)
+                made = await incidents.declare(session, house, posted.actor, **wanted)
+                if {entry["key"] for entry in known} - set(form.text("another").split()):
+                    raise LooksOpen(known)
+                return made
 
             # The same press twice is one incident: the form's own key stands for an Idempotency-Key.
             made = await once(
-                session, key=form.text("form") or new_secret(), account_id=posted.actor.account_id,
-                operation="page:declare", body=wanted, now=now, do=do,
-            )  # fmt: skip
+                session,
+                key=form.text("form") or new_secret(),
+                account_id=posted.actor.account_id,
+                operation="page:declare",
+                body=form.typed(),
+                now=now,
+                do=do,
+            )
     except MusterError as error:
-        used = any(entry.field == "Idempotency-Key" for entry in error.errors)
-        fresh = Form(form.values | {"form": [new_secret()]})
-        async with house.db.begin() as session:
-            return await _form(
-                request, session, house, posted.visit, slug, fresh, raw=raw,
-                errors=() if used else error.errors,
-                message=USED_BEFORE if used else _summary(error), status=error.status,
-            )  # fmt: skip
+        return await _refused(request, house, posted, slug, raw, error)
     return see(f"/incidents/{made['key']}/bulletins/new?done=declared")
+
+
+async def _refused(
+    request: Request, house: House, posted: Posted, slug: str, raw: page_facts.Raw, error: MusterError
+) -> HTMLResponse:
+    """The form again with everything that was typed, and what speaks against it."""
+    fresh = Form(posted.form.values | {"form": [new_secret()]})
+    async with house.db.begin() as session:
+        if isinstance(error, UsedBefore):
+            already = await incidents.get(session, str(error.answer["key"]))
+            return await _form(
+                request,
+                session,
+                house,
+                posted.visit,
+                slug,
+                fresh,
+                raw=raw,
+                status=409,
+                already=already,
+                similar=[already],
+            )
+        if isinstance(error, LooksOpen):
+            return await _form(
+                request, session, house, posted.visit, slug, fresh, raw=raw, status=409, similar=error.found
+            )
+        return await _form(
+            request,
+            session,
+            house,
+            posted.visit,
+            slug,
+            fresh,
+            raw=raw,
+            errors=error.errors,
+            message=_summary(error),
+            status=error.status,
+        )
 
 
 def _summary(error: MusterError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -40,7 +40,8 @@ async def live(key: Text, request: Request, house: HouseDep, visit: Reading) -> 
     async with house.db.begin() as session:
         await incidents.get(session, key)
     hub: Hub = request.app.state.hub
-    return sse.streamed(_events(house, hub, visit, request.cookies[COOKIE], key, Filters.of_request(request)))
+    secret, filters = request.cookies[COOKIE], Filters.of_request(request)
+    return sse.streamed(events(house, hub, PARTS, lambda: _load(house, visit, secret, key, filters)))
 
 
 async def _load(house: House, visit: Visit, secret: str, key: str, filters: Filters) -> dict[str, Any] | None:
@@ -52,9 +53,10 @@ async def _load(house: House, visit: Visit, secret: str, key: str, filters: Filt
     return context | {"errors": {}, "form": Form(), "about": "", "query": filters.query(after=filters.after)}
 
 
-async def _events(
-    house: House, hub: Hub, visit: Visit, secret: str, key: str, filters: Filters
+async def events(
+    house: House, hub: Hub, parts: Sequence[str], look: Callable[[], Awaitable[dict[str, Any] | None]]
 ) -> AsyncIterator[bytes]:
+    """The stream of a page: looks when something may have changed, until the look finds nobody signed in (None)."""
     known: dict[str, str] = {}
     async with hub.subscribe() as changed:
         while not hub.stopping.is_set():
@@ -63,11 +65,11 @@ async def _events(
                 return
             began = time.monotonic()
             # Shielded: whoever closes the page must not cut a statement in two, which would cost the connection.
-            context = await asyncio.shield(_load(house, visit, secret, key, filters))
+            context = await asyncio.shield(look())
             if context is None:
                 return  # signed out or left: the browser asks again and is refused
             yield sse.event("heartbeat", {"id": "part-as-of", "html": page_view.part(house, "as_of", context)})
-            for name in PARTS:
+            for name in parts:
                 html = page_view.part(house, name, context)
                 if known.get(name) != html:
                     known[name] = html

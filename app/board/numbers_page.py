@@ -48,10 +48,10 @@ async def retry(request: Request, house: HouseDep, posted: Retrying) -> Response
     try:
         async with house.db.begin() as session:
             await directory.retry_contact_point(
-                session, house.clock, posted.actor, form.text("person"), form.text("kind")
+                session, house.clock, posted.actor, form.text("person"), form.text("kind"), since=form.text("since")
             )
     except MusterError as error:
-        if error.status != 409:
+        if error.status not in (409, 412):
             raise
         return await _page(request, house, posted.visit, department="", after=None, refusal=error)
     return see("/people/numbers?done=retried")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,6 +75,37 @@ def raw_form(playbook: Playbook, form: Form) -> Raw:
             typed = time_field.typed(form, PREFIX + name)
             raw[name] = [typed.text, typed.was, typed.offset]
     return raw
+
+
+def remembered(raw: Raw) -> str:
+    """What the form shows, to be sent back with it."""
+    return json.dumps(raw)
+
+
+def recalled(text: str) -> Raw | None:
+    """What the form showed, as `remembered` wrote it; None for anything else."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    kept = {str(name): values for name, values in found.items() if isinstance(values, list)}
+    return kept if all(isinstance(value, str) for values in kept.values() for value in values) else None
+
+
+def merged(playbook: Playbook, *, typed: Raw, shown: Raw, present: Raw) -> Raw:
+    """What the user changed in the form stays; everything else comes as it stands now."""
+    found: Raw = {}
+    for name, fact in playbook.facts.items():
+        mine, before = typed.get(name, []), shown.get(name, [])
+        if fact.type == "time":
+            untouched = mine[:1] == before[:1] and not any(mine[2:])
+        else:
+            untouched = [value for value in mine if value.strip()] == before
+        if values := present.get(name) if untouched else mine:
+            found[name] = values
+    return found
 
 
 def given(playbook: Playbook, raw: Raw, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.pages import Visit
 from app.board import page_chart, page_reads, page_words, repository, service
 from app.bulletins import service as bulletins
+from app.bulletins import writing
 from app.deliveries.status import STATUSES
 from app.directory.service import mask
 from app.incidents import service as incidents
@@ -28,7 +29,7 @@ LIST = 20
 
 HELP_LIST = 50
 
-PARTS = ("head", "account", "help", "departments", "curve", "people", "reports", "timeline")
+PARTS = ("head", "writing", "account", "help", "departments", "curve", "people", "reports", "timeline")
 """The parts that are kept up to date, by the id of their element without `part-`."""
 
 DONE = {
@@ -131,6 +132,9 @@ async def load(session: AsyncSession, house: House, visit: Visit, key: str, filt
         "draft": next((dict(b) for b in reversed(written) if b["state"] in ("draft", "approved")), None),
         "bulletin": dict(shown_bulletin) if shown_bulletin else None,
         "latest": shown_bulletin is not None and shown_bulletin["number"] == sent[-1]["number"],
+        "writing": await writing.now(session, house, incident["id"]) if incident["closed_at"] is None else [],
+        "next_number": max((entry["number"] for entry in written), default=0) + 1,
+        "me": visit.actor.account_id,
         "next_due": incidents.due_of(house, incident, playbook),
         "filters": filters,
         "help": help_rows(visit, help_open),

@@ -78,6 +78,10 @@ STATUSES = {
     "resolved": "Resolved",
     "closed": "Closed",
 }
+CHANGED = (
+    "This changed after you opened the page, so nothing was done yet. What you typed is still here. Look at what "
+    "changed, then press the button again if you still want to."
+)
 STAGES = {
     "investigating": "Something is wrong; little is known",
     "identified": "The cause is known; it is being mended",

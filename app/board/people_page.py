@@ -18,7 +18,7 @@ from app.bulletins import service as bulletins
 from app.bulletins.api import Number
 from app.directory import service as directory
 from app.incidents import service as incidents
-from app.kernel.errors import Conflict, MusterError
+from app.kernel.errors import Changed, Conflict, MusterError
 from app.kernel.house import House
 from app.replies import behalf
 from app.web.forms import Form
@@ -70,6 +70,8 @@ async def _page(
         refusal=refusal,
         errors={entry.field: entry.message for entry in refusal.errors} if refusal else {},
         form=form or Form(),
+        # A form that was refused for something else still knows only the answer that its page showed.
+        kept_had=form.text("had") if form and form.has("had") and not isinstance(refusal, Changed) else None,
         about=about,
         words=page_words,
     )
@@ -95,10 +97,15 @@ async def answer(
             await behalf.acknowledge(
                 session, house, posted.actor, key, number, person_id, response=form.text("response"),
                 via=form.text("via"), at=None, note=form.text("note"),
+                had=form.text("had") if form.has("had") else None,
             )  # fmt: skip
     except MusterError as error:
         if error.status in (401, 403, 404):
             raise
+        if isinstance(error, Changed):
+            # The person may have left the list of those who have not answered: shown alone, with what was typed.
+            error = Changed(page_words.CHANGED, **error.extra)
+            filters = Filters(number, None, "all", person_id)
         return await _page(request, house, posted.visit, key, filters, refusal=error, form=form, about=person_id)
     query = filters.query(after=filters.after)
     here = "/people" if form.text("here") == "people" else ""

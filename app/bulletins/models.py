@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.kernel.columns import document, identity, moment, reference
@@ -78,3 +78,15 @@ class Approval(SQLModel, table=True):
     account_id: int = Field(sa_column=reference("account.id"))
     role: str
     at: datetime = Field(sa_column=moment())
+
+
+class BulletinWriter(SQLModel, table=True):
+    """Who has the page open on which an incident's next bulletin is written; true until `until`, unless renewed."""
+
+    __tablename__ = "bulletin_writer"
+    __table_args__ = (CheckConstraint("until >= since", name="ends"),)
+
+    incident_id: int = Field(sa_column=Column(BigInteger, ForeignKey("incident.id"), primary_key=True))
+    account_id: int = Field(sa_column=Column(BigInteger, ForeignKey("account.id"), primary_key=True))
+    since: datetime = Field(sa_column=moment())
+    until: datetime = Field(sa_column=moment())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -297,3 +298,102 @@ async def commander_is_here(session: AsyncSession, incident_id: int) -> bool:
         {"incident": incident_id},
     )
     return found is not None
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Somebody who writes: at the page (`number` is None), or with a draft that is not sent yet."""
+
+    account_id: int
+    name: str
+    since: datetime
+    number: int | None
+    state: str
+
+
+async def writing(session: AsyncSession, incident_id: int, *, now: datetime) -> list[Writing]:
+    """Drafts that may still be sent, and who has the page open; the oldest first."""
+    found = await rows(
+        session,
+        """SELECT b.created_by AS account_id, a.name, b.created_at AS since, b.number, b.state
+           FROM bulletin b JOIN account a ON a.id = b.created_by
+           WHERE b.incident_id = :id AND b.state IN ('draft', 'approved')
+             AND b.number > coalesce((SELECT max(s.number) FROM bulletin s
+                                      WHERE s.incident_id = :id AND s.sent_at IS NOT NULL), 0)
+           UNION ALL
+           SELECT w.account_id, a.name, w.since, NULL, 'open'
+           FROM bulletin_writer w JOIN account a ON a.id = w.account_id
+           WHERE w.incident_id = :id AND w.until > :now
+           ORDER BY since, account_id""",
+        {"id": incident_id, "now": now},
+    )
+    return [Writing(**entry) for entry in found]
+
+
+async def set_writing(
+    session: AsyncSession, incident_id: int, account_id: int, *, now: datetime, until: datetime
+) -> bool:
+    """Whether this account was not writing just before."""
+    found = await row(
+        session,
+        """INSERT INTO bulletin_writer AS w (incident_id, account_id, since, until) VALUES (:id, :account, :now, :until)
+           ON CONFLICT (incident_id, account_id) DO UPDATE
+             SET until = :until, since = CASE WHEN w.until > :now THEN w.since ELSE :now END
+           RETURNING since""",
+        {"id": incident_id, "account": account_id, "now": now, "until": until},
+    )
+    return bool(found and found["since"] == now)
+
+
+async def end_writing(session: AsyncSession, incident_id: int, account_id: int) -> None:
+    await run(
+        session,
+        "DELETE FROM bulletin_writer WHERE incident_id = :id AND account_id = :account",
+        {"id": incident_id, "account": account_id},
+    )
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """An earlier bulletin of the incident that told these people the same words. `people`: how many of them."""
+
+    bulletin: int
+    sent_at: datetime
+    by: str
+    people: int
+
+
+async def repeats(
+    session: AsyncSession, bulletin_id: int, *, members: tuple[str, dict[str, Any]], since: datetime
+) -> Repeat | None:
+    """The last bulletin sent after `since` from which most of the `members` have, or will have, the same words."""
+    chosen, parameters = members
+    states = ", ".join(f"'{state}'" for state in NOTHING_CAME)
+    found = await row(
+        session,
+        f"""
+        WITH earlier AS (
+          SELECT e.id, e.number, e.sent_at, e.sent_by FROM bulletin e JOIN bulletin b ON b.incident_id = e.incident_id
+          WHERE b.id = :repeated AND e.id <> b.id AND e.sent_at > :repeated_since
+        ), words AS (
+          SELECT m.bulletin_id, m.audience,
+                 jsonb_agg(jsonb_build_array(m.channel, m.language, m.subject, m.text)
+                           ORDER BY m.channel, m.language) AS said
+          FROM message m WHERE m.bulletin_id = :repeated OR m.bulletin_id IN (SELECT id FROM earlier)
+          GROUP BY m.bulletin_id, m.audience
+        ), same AS (
+          SELECT e.id, e.number, e.sent_at, e.sent_by, mine.audience, other.audience AS told_as
+          FROM words mine JOIN words other ON other.said = mine.said JOIN earlier e ON e.id = other.bulletin_id
+          WHERE mine.bulletin_id = :repeated
+        ), m AS ({chosen})
+        SELECT same.number AS bulletin, same.sent_at, coalesce(a.name, 'Muster') AS by,
+               count(DISTINCT m.person_id) AS people
+        FROM m JOIN same ON same.audience = m.audience
+        JOIN delivery d ON d.bulletin_id = same.id AND d.person_id = m.person_id AND d.audience = same.told_as
+        LEFT JOIN account a ON a.id = same.sent_by
+        WHERE d.unreachable_reason IS NULL AND (d.cancelled_at IS NULL OR EXISTS (
+          SELECT FROM attempt t WHERE t.delivery_id = d.id AND t.state NOT IN ({states})))
+        GROUP BY same.number, same.sent_at, a.name ORDER BY people DESC, same.number DESC LIMIT 1""",
+        parameters | {"repeated": bulletin_id, "repeated_since": since},
+    )
+    return Repeat(**found) if found else None

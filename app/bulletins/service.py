@@ -46,12 +46,15 @@ async def draft(
     facts: Mapping[str, Any],
     audiences: Sequence[str] | None,
     corrects: int | None = None,
+    seen: Seen | None = None,
 ) -> dict[str, Any]:
     """Writes the next bulletin from the incident's pinned playbook. Raises Invalid naming everything that is wrong.
 
-    `corrects`: the number of a sent bulletin of this incident that was wrong.
+    `corrects`: the number of a sent bulletin of this incident that was wrong. `seen`: the state that it was written
+    from; Changed when that is not the present one any more.
     """
     incident = await incidents.get(session, key, lock=True)
+    await versions.hold(session, key, seen, versions.INCIDENT, actor=actor, doing=(), done=False)
     if incident["closed_at"] is not None:
         raise Conflict(f"{key} is closed; nothing more can be sent under it.")
     playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
@@ -171,6 +174,9 @@ def _sample(house: House, message: Mapping[str, Any], *, drill: bool, asking: bo
 
 NOTHING_CAME = repository.NOTHING_CAME
 
+SAME_WORDS = timedelta(minutes=10)
+"""Whoever got these words so lately gets them again only when that is said explicitly. Never scaled."""
+
 NOBODY_FOR_HELP = (
     "If someone asks for help, no one will get a text or email about it: no commander or department lead is linked to "
     "a person here with a mobile number or an email address. Watch the board, or have an administrator link one"
@@ -183,6 +189,14 @@ NO_COMMANDER_HERE = (
 ZONELESS = "{people:,} have no time zone in the directory, so their quiet hours go by {zone}"
 
 NOBODY_TOLD = "nobody was told anything in this incident yet; sent before anything else, it goes to nobody"
+
+
+async def repeats(
+    session: AsyncSession, house: House, playbook: Playbook, bulletin: RowMapping
+) -> repository.Repeat | None:
+    """The bulletin that told people of this one the same words in the last minutes."""
+    members = whom.members(playbook, bulletin, told=True)
+    return await repository.repeats(session, bulletin["id"], members=members, since=house.clock.now() - SAME_WORDS)
 
 
 async def get(session: AsyncSession, incident_id: int, number: int, *, lock: bool = False) -> RowMapping:
@@ -259,6 +273,7 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
             entry["segments"] = sms_text.segments(sample.text)
             entry["encoding"] = sms_text.encoding(sample.text)
         shown.append(entry)
+    again = await repeats(session, house, playbook, bulletin) if bulletin["state"] in ("draft", "approved") else None
     left = None
     if house.sms_a_day is not None and bulletin["sent_at"] is None:
         left = figures.left_for_everybody(house.sms_a_day, await parts_today(session, now=house.clock.now()))
@@ -292,6 +307,9 @@ async def show(session: AsyncSession, house: House, incident: RowMapping, bullet
         "approved_at": iso(bulletin["approved_at"]),
         "sent_at": iso(bulletin["sent_at"]),
         "cancelled_at": iso(bulletin["cancelled_at"]),
+        "repeats": {"bulletin": again.bulletin, "sent_at": iso(again.sent_at), "by": again.by, "people": again.people}
+        if again
+        else None,
         "version": bulletin["version"],
     }
 

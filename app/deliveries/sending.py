@@ -21,6 +21,7 @@ from app.kernel.house import House
 from app.playbooks import service as playbooks
 from app.playbooks import stages
 from app.web.etags import Seen
+from app.web.inputs import iso
 
 DISPATCH_JOB = "deliveries.dispatch"
 
@@ -42,7 +43,7 @@ async def send(
     changes nothing. `seen`: the state that was looked at; Changed when it is not the present one any more.
 
     Raises Conflict before approval, after a newer bulletin, for a closed incident, and for more people than may be
-    told without `confirm`.
+    told, or were told the same words lately, without `confirm`.
     """
     incident = await incidents.get(session, key, lock=True)
     bulletin = await bulletins.get(session, incident["id"], number, lock=True)
@@ -61,6 +62,13 @@ async def send(
     if sent and max(sent) > number:
         raise Conflict(f"Bulletin {max(sent)} has gone out already, so {number} is out of date; write a new one.")
     playbook = (await playbooks.revision(session, incident["revision_id"])).playbook
+    if not confirm and (again := await bulletins.repeats(session, house, playbook, bulletin)):
+        raise Conflict(
+            f"Bulletin {again.bulletin}, sent by {again.by} at {iso(again.sent_at)}, told {again.people:,} of these "
+            "people the same words. To send them again all the same, "
+            'confirm it ("confirm": true, or --confirm).',
+            repeats={"bulletin": again.bulletin, "sent_at": iso(again.sent_at), "people": again.people},
+        )
     now = house.clock.now()
     steps = [
         planning.Rung(step.send, step.tell, step.after.total_seconds() / house.time_scale)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from app.directory.time_zones import zone_name
 from app.kernel import audit
 from app.kernel.clock import Clock
 from app.kernel.db import Database, recount
-from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
+from app.kernel.errors import Changed, Conflict, FieldError, Invalid, NotFound
 from app.web.inputs import clean_text, decode_cursor, encode_cursor, iso
 
 __all__ = [
@@ -354,18 +354,39 @@ async def flagged_counts(session: AsyncSession, department: str | None = None) -
     return await repository.flagged_counts(session, department)
 
 
+def _same_flag(person: Mapping[str, Any], kind: str, since: str) -> None:
+    """Raises Changed when the contact point has flags by now, and none of them is from that moment."""
+    flags: list[dict[str, Any]] = next(
+        (entry["flags"] for entry in person["contact_points"] if entry["kind"] == kind), []
+    )
+    found = {flag["since"] for flag in flags if flag["reason"] != "opted_out"}
+    try:
+        shown = iso(datetime.fromisoformat(since))
+    except ValueError:
+        shown = None
+    if found and shown not in found:
+        raise Changed(
+            "This number was changed and refused again after you opened the page, so nothing was lifted. Look at it as "
+            "it is now.",
+            changed=[{"what": f"{person['name']}'s number refused", "by": "the network", "at": max(found)}],
+        )
+
+
 async def retry_contact_point(
-    session: AsyncSession, clock: Clock, actor: Actor, employee_id: str, kind: str
+    session: AsyncSession, clock: Clock, actor: Actor, employee_id: str, kind: str, *, since: str = ""
 ) -> dict[str, Any]:
     """Lifts what the network said of a person's address, because it was wrong: the next message uses it again.
 
     Returns the contact point as `list_people` gives it. Lifting what is not flagged changes nothing. Raises NotFound,
     Forbidden for a lead of another department, and Conflict where all there is to lift is the holder's own choice.
+    `since`: when the flag was set that the page showed; Changed when the number has only others by now.
     """
     point = await repository.contact_point(session, employee_id, kind)
     if point is None:
         raise NotFound(f"Nobody has the id {employee_id[:100]} and a contact point {kind[:20]}.")
     require_department(actor, point["department"])
+    if since:
+        _same_flag(await get_person(session, employee_id), kind, since)
     lifted = await repository.lift_refusals(session, point["address"])
     person = await get_person(session, employee_id)
     shown: dict[str, Any] = next(entry for entry in person["contact_points"] if entry["kind"] == kind)

@@ -34,6 +34,9 @@ def if_match(request: Request, _listed: Match = None) -> etags.Seen | None:
 
 Basis = Annotated[etags.Seen | None, Depends(if_match)]
 NoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="304 while the answer has this ETag")]
+LINK_HEADER = {
+    "Link": {"description": 'Open incidents that it looks like, `rel="related"`', "schema": {"type": "string"}}
+}
 TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": etags.ETAG_HEADER}}
 
 
@@ -69,7 +72,7 @@ class Change(Input):
     status_code=201,
     summary="Declare an incident",
     response_model=dict[str, Any],
-    responses=problem_responses(*WITH_BODY) | {201: {"headers": etags.ETAG_HEADER}},
+    responses=problem_responses(*WITH_BODY) | {201: {"headers": etags.ETAG_HEADER | LINK_HEADER}},
 )
 async def declare(
     body: Declaration,
@@ -92,6 +95,13 @@ async def declare(
         session, key=idempotency_key, account_id=actor.account_id, operation="declare",
         body=body.model_dump(mode="json"), now=house.clock.now(), do=do,
     )  # fmt: skip
+    known = await service.similar(
+        session, slug=made["playbook"], title=made["title"], drill=made["drill"], but=made["key"]
+    )
+    if known:
+        response.headers["Link"] = ", ".join(
+            f'</api/v1/incidents/{entry["key"]}>; rel="related"' for entry in known[:20]
+        )
     return etags.answered(request, response, made)
 
 

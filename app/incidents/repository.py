@@ -103,6 +103,11 @@ async def page(session: AsyncSession, *, status: str | None, before: int | None,
     )
 
 
+async def hold_declarations(session: AsyncSession) -> None:
+    """Until this transaction ends nobody else looks for incidents that are alike: two at once see each other."""
+    await run(session, "SELECT pg_advisory_xact_lock(hashtext('muster.declare'))")
+
+
 async def change(
     session: AsyncSession, incident_id: int, *, status: str, severity: str, now: datetime, resolved_at: datetime | None
 ) -> None:

@@ -13,6 +13,7 @@ from app.access.matrix import Actor
 from app.directory import service as directory
 from app.incidents import repository, timeline, versions
 from app.incidents.lifecycle import CLOSED, OPEN_STATUSES, may_move
+from app.incidents.likeness import alike
 from app.incidents.models import SEVERITIES
 from app.kernel.errors import Conflict, FieldError, Invalid, NoSuchIncident, NotFound
 from app.kernel.house import House
@@ -26,6 +27,8 @@ from app.web.etags import Seen
 from app.web.inputs import iso
 
 MAX_TITLE = 120
+OPEN_AT_MOST = 200
+"""So many open incidents are looked through for one that is alike."""
 CHANGES = ("status_changed", "severity_changed", "commander_changed")
 """The entries that a change makes."""
 
@@ -153,6 +156,26 @@ async def declare(
         data={"severity": severity, "playbook": slug, "revision": revision.revision, "drill": drill},
     )
     return await show(session, house, await get(session, key))
+
+
+async def similar(
+    session: AsyncSession, *, slug: str, title: str, drill: bool, but: str = "", at_once: bool = False
+) -> list[RowMapping]:
+    """Open incidents that this declaration looks like, newest first: the same playbook, or a title that is alike.
+
+    A drill is never like what is none. `but`: the key of one to leave out. `at_once`: who declares at the same moment
+    waits, and then sees this one.
+    """
+    if at_once:
+        await repository.hold_declarations(session)
+    found = await repository.page(session, status="open", before=None, limit=OPEN_AT_MOST)
+    return [
+        entry
+        for entry in found
+        if entry["drill"] == drill
+        and entry["key"] != but
+        and (entry["playbook"] == slug or alike(title, entry["title"]))
+    ]
 
 
 def default_title(playbook: Playbook) -> str:

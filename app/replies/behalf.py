@@ -14,7 +14,7 @@ from app.deliveries.models import RESPONSES
 from app.deliveries.responses import Act
 from app.incidents import service as incidents
 from app.kernel.db import row
-from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
+from app.kernel.errors import Changed, Conflict, FieldError, Invalid, NotFound
 from app.kernel.house import House
 from app.replies import service
 from app.web.inputs import iso
@@ -35,8 +35,12 @@ async def acknowledge(
     via: str,
     at: datetime | None,
     note: str,
+    had: str | None = None,
 ) -> dict[str, Any]:
-    """Records what a person said to somebody. Raises Invalid naming every wrong field."""
+    """Records what a person said to somebody. Raises Invalid naming every wrong field.
+
+    `had`: when the answer was given that the page showed ('' for none); Changed when there is another by now.
+    """
     incident = await incidents.get(session, key)
     bulletin = await bulletins.get(session, incident["id"], number)
     now = house.clock.now()
@@ -70,13 +74,49 @@ async def acknowledge(
         raise NotFound(f"{employee_id[:60]} is not a recipient of bulletin {number}.")
     access.require_department(actor, found["department"])
     act = Act(response, via, at or now, actor.account_id, note.strip())
-    recorded = await service.take_answer(session, house, found["id"], act, actor=actor.label)
-    assert recorded is not None
+    if not await recorded_before(session, found["id"], had, account_id=actor.account_id, response=response, via=via):
+        recorded = await service.take_answer(session, house, found["id"], act, actor=actor.label)
+        assert recorded is not None
+        response = recorded.response
     return {
         "person_id": employee_id,
         "bulletin": number,
-        "response": recorded.response,
+        "response": response,
         "via": via,
         "acknowledged_at": iso(act.at),
         "recorded_by": actor.name,
     }
+
+
+async def recorded_before(
+    session: AsyncSession, delivery_id: int, had: str | None, *, account_id: int, response: str, via: str
+) -> bool:
+    """Whether this very press was recorded before. `had` as in `acknowledge`; None compares nothing.
+
+    Raises Changed when the person has another answer than the page showed: one that they gave themselves, or one
+    that somebody else recorded.
+    """
+    if had is None:
+        return False
+    # Two statements: the second sees what was waited for.
+    await row(session, "SELECT id FROM delivery WHERE id = :id FOR NO KEY UPDATE", {"id": delivery_id})
+    found = await row(
+        session,
+        """SELECT d.responded_at, k.response, k.via, k.at, k.account_id, p.name, coalesce(a.name, p.name) AS by
+           FROM delivery d JOIN person p ON p.id = d.person_id
+           LEFT JOIN LATERAL (SELECT * FROM acknowledgment k WHERE k.delivery_id = d.id
+                              ORDER BY k.at DESC, k.id DESC LIMIT 1) k ON true
+           LEFT JOIN account a ON a.id = k.account_id
+           WHERE d.id = :id""",
+        {"id": delivery_id},
+    )
+    if found is None or (iso(found["responded_at"]) or "") == had or found["response"] is None:
+        return False
+    if (found["account_id"], found["response"], found["via"]) == (account_id, response, via):
+        return True
+    said = {"ok": "OK", "need_help": "needs help", "cannot": "cannot do their part"}[found["response"]]
+    raise Changed(
+        f"{found['name']} has another answer by now: {said}, by {found['by']} at {iso(found['at'])}. "
+        "Nothing was recorded.",
+        changed=[{"what": f"{found['name']}'s answer: {said}", "by": found["by"], "at": iso(found["at"])}],
+    )

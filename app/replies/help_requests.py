@@ -16,7 +16,7 @@ from app.directory.folding import fold
 from app.incidents import service as incidents
 from app.incidents import timeline
 from app.kernel.db import notify
-from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
+from app.kernel.errors import Changed, Conflict, FieldError, Invalid, MusterError, NotFound
 from app.kernel.house import House
 from app.notices import service as noticed
 from app.playbooks import service as playbooks
@@ -135,13 +135,21 @@ async def of_incident(
 
 
 async def take(
-    session: AsyncSession, house: House, actor: Actor, key: str, request_id: int, *, told: bool = False
+    session: AsyncSession,
+    house: House,
+    actor: Actor,
+    key: str,
+    request_id: int,
+    *,
+    told: bool = False,
+    owner: str | None = None,
 ) -> dict[str, Any]:
     """The actor owns it from now on. Somebody else's may be taken over; both are on the timeline.
 
     `told`: the actor was told of it, so it is theirs to take whatever their role and department.
+    `owner`: the account that the page showed as the owner ('' for nobody); Changed when it is another by now.
     """
-    entry = await _open(session, actor, key, request_id, told=told)
+    entry = await _open(session, actor, key, request_id, told=told, owner=owner)
     if entry["taken_by_id"] != actor.account_id:
         now = house.clock.now()
         await repository.take_help(session, request_id, account_id=actor.account_id, now=now)
@@ -155,12 +163,20 @@ async def take(
 
 
 async def close(
-    session: AsyncSession, house: House, actor: Actor, key: str, request_id: int, *, outcome: str, told: bool = False
+    session: AsyncSession,
+    house: House,
+    actor: Actor,
+    key: str,
+    request_id: int,
+    *,
+    outcome: str,
+    told: bool = False,
+    owner: str | None = None,
 ) -> dict[str, Any]:
-    """It is over; `outcome` says how. `told` as in `take`."""
+    """It is over; `outcome` says how. `told` and `owner` as in `take`."""
     if not outcome.strip() or len(outcome) > 2000:
         raise Invalid("The request cannot be closed.", [FieldError("outcome", "say in a few words what was done")])
-    entry = await _open(session, actor, key, request_id, told=told)
+    entry = await _open(session, actor, key, request_id, told=told, owner=owner)
     now = house.clock.now()
     await repository.close_help(session, request_id, account_id=actor.account_id, outcome=outcome.strip(), now=now)
     await timeline.note(
@@ -172,7 +188,9 @@ async def close(
     return await _again(session, key, request_id)
 
 
-async def _open(session: AsyncSession, actor: Actor, key: str, request_id: int, *, told: bool) -> RowMapping:
+async def _open(
+    session: AsyncSession, actor: Actor, key: str, request_id: int, *, told: bool, owner: str | None
+) -> RowMapping:
     incident = await incidents.get(session, key)
     found = await repository.help_requests(session, incident["id"], request_id=request_id, lock=True)
     if not found:
@@ -181,14 +199,37 @@ async def _open(session: AsyncSession, actor: Actor, key: str, request_id: int, 
         # Help that is open is the present lead's to see to as well: it is told to them.
         mine = actor.department is not None and fold(actor.department) == fold(found[0]["present_department"])
         access.require_department(actor, found[0]["present_department" if mine else "department"])
-    if found[0]["closed_at"] is not None:
-        raise Conflict("This help request is closed already.")
+    if found[0]["closed_at"] is not None or owner not in (None, _owner(found[0]), str(actor.account_id)):
+        # Asked once more: names beside a row that was waited for may be older than the row.
+        entry = (await repository.help_requests(session, incident["id"], request_id=request_id))[0]
+        raise _changed(entry, compared=owner is not None)
     return found[0]
 
 
 async def one(session: AsyncSession, incident_id: int, request_id: int) -> dict[str, Any]:
     """A request that is known to be there."""
     return show((await repository.help_requests(session, incident_id, request_id=request_id))[0])
+
+
+def _changed(entry: RowMapping, *, compared: bool) -> MusterError:
+    """Who has closed or taken it meanwhile; `compared`: the caller said what the page showed."""
+    if entry["closed_at"] is None:
+        who, what, at, why = entry["taken_by"], f"assigned to {entry['taken_by']}", entry["taken_at"], None
+    elif entry["closed_by"]:
+        who, what, at, why = entry["closed_by"], "closed", entry["closed_at"], entry["outcome"]
+    else:
+        who, what, at, why = entry["name"], "withdrawn", entry["closed_at"], None
+    if not compared:
+        return Conflict(f"This help request is closed already: {what} by {who} at {iso(at)}.")
+    change = {"what": f"{entry['name']}'s help request {what}", "by": who, "at": iso(at)}
+    return Changed(
+        f"This help request has changed since you looked: {what} by {who}. Nothing was done.",
+        changed=[change | ({"reason": why} if why else {})],
+    )
+
+
+def _owner(entry: RowMapping) -> str:
+    return str(entry["taken_by_id"] or "")
 
 
 async def _again(session: AsyncSession, key: str, request_id: int) -> dict[str, Any]:

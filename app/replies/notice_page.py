@@ -57,14 +57,22 @@ async def act(
     if notice["kind"] != help_requests.KIND or wanted not in {str(about) for about in notice["abouts"]}:
         return await show(request, session, house, token, notice, problem=PRESS_AGAIN, status=422)
     actor = await access.account_of(session, house.clock, person=notice["employee_id"], name=notice["name"])
+    owner = form.text("owner") if form.has("owner") else None
     try:
         if form.text("do") in ("take", "take_over"):
-            await help_requests.take(session, house, actor, notice["key"], int(wanted), told=True)
+            await help_requests.take(session, house, actor, notice["key"], int(wanted), told=True, owner=owner)
         elif not form.text("outcome"):
             return await show(request, session, house, token, notice, problem=SAY_WHAT, status=422)
         else:
             await help_requests.close(
-                session, house, actor, notice["key"], int(wanted), outcome=form.text("outcome"), told=True
+                session,
+                house,
+                actor,
+                notice["key"],
+                int(wanted),
+                outcome=form.text("outcome"),
+                told=True,
+                owner=owner,
             )
     except MusterError as error:
         return await show(request, session, house, token, notice, problem=error.detail, status=error.status)
@@ -83,6 +91,7 @@ async def _answered(
         await silent.record(
             session, house, actor, notice_id=notice["notice_id"], delivery_id=int(wanted),
             response=form.text("response"), via=form.text("via"), note=form.text("note"),
+            had=form.text("had") if form.has("had") else None,
         )  # fmt: skip
     except MusterError as error:
         return await show(request, session, house, token, notice, problem=error.detail, status=error.status)

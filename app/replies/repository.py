@@ -308,7 +308,8 @@ async def help_asked(session: AsyncSession, request_ids: Sequence[int]) -> Seque
     return await rows(
         session,
         f"""SELECT h.id, h.opened_at, h.taken_at, h.closed_at, h.outcome, ta.name AS taken_by, ca.name AS closed_by,
-                  ta.person_employee_id AS taken_by_person, v.name, v.title AS job, v.site, dep.name AS department,
+                  h.taken_by AS taken_by_id, ta.person_employee_id AS taken_by_person, v.name, v.title AS job, v.site,
+                  dep.name AS department,
                   {HELP_NUMBER}, {HELP_WORDS} AS words
            FROM help_request h JOIN person p ON p.id = h.person_id JOIN person_version v ON v.id = h.person_version_id
            JOIN department dep ON dep.id = v.department_id

@@ -14,7 +14,7 @@ from app.deliveries.telling import KIND
 from app.kernel.db import row, rows
 from app.kernel.errors import FieldError, Invalid, NotFound
 from app.kernel.house import House
-from app.replies import service
+from app.replies import behalf, service
 from app.replies.behalf import MAX_NOTE, VIAS
 
 __all__ = ["KIND", "MOST", "of_notice", "record"]
@@ -55,7 +55,7 @@ async def of_notice(session: AsyncSession, notice_id: int) -> Sequence[RowMappin
 
 async def record(
     session: AsyncSession, house: House, actor: Actor, *, notice_id: int, delivery_id: int, response: str, via: str,
-    note: str,
+    note: str, had: str | None = None,
 ) -> None:  # fmt: skip
     """Records what somebody said to the one who was told of them, whatever that one's role and department.
 
@@ -79,5 +79,7 @@ async def record(
         errors.append(FieldError("note", f"is longer than {MAX_NOTE} characters"))
     if errors:
         raise Invalid(f"Nothing was recorded yet: {'; '.join(error.message for error in errors)}.", errors)
+    if await behalf.recorded_before(session, delivery_id, had, account_id=actor.account_id, response=response, via=via):
+        return
     act = Act(response, via, house.clock.now(), actor.account_id, note.strip())
     await service.take_answer(session, house, delivery_id, act, actor=actor.label)

@@ -22,9 +22,6 @@ _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _OURS = re.compile(r'"(\d{1,18})-[0-9a-f]{16}"', re.ASCII)
 
-NOT_IN_THE_TAG = ("similar",)
-"""What an answer says about other things."""
-
 ETAG_HEADER = {"ETag": {"description": "The state that this answer shows; for If-Match", "schema": {"type": "string"}}}
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "As the tag in If-None-Match says"}}
 
@@ -53,8 +50,7 @@ def seen_on_page(text: str) -> Seen | None:
 
 def of(answer: Mapping[str, Any]) -> str:
     """The tag of an incident or a bulletin as the API shows it."""
-    covered = {name: value for name, value in answer.items() if name not in NOT_IN_THE_TAG}
-    digest = hashlib.sha256(json.dumps(covered, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(answer, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return f'"{answer.get("version", 0)}-{digest}"'
 
 

@@ -9,6 +9,8 @@ from fastapi import Request
 from app.kernel.errors import FieldError, Invalid
 from app.web.inputs import clean_text
 
+OURS = ("csrf", "form", "seen", "was", "was_stage", "another")
+
 
 @dataclass(frozen=True)
 class Form:
@@ -24,6 +26,10 @@ class Form:
     def all(self, name: str) -> list[str]:
         """Every value that is not blank, trimmed."""
         return [value.strip() for value in self.values.get(name, []) if value.strip()]
+
+    def typed(self) -> dict[str, list[str]]:
+        """What a person chose and typed, without what the page put in: two presses with the same are one wish."""
+        return {name: values for name, values in self.values.items() if name not in OURS}
 
     def has(self, name: str) -> bool:
         return name in self.values

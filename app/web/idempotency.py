@@ -16,6 +16,17 @@ from app.kernel.errors import FieldError, Invalid
 MAX_KEY = 255
 
 
+class UsedBefore(Invalid):
+    """The key stands for another request. `answer` is what came of that one."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__(
+            "This Idempotency-Key was used before with another body.",
+            [FieldError("Idempotency-Key", "use a new key for a new request")],
+        )
+        self.answer = answer
+
+
 async def once(
     session: AsyncSession,
     *,
@@ -29,7 +40,7 @@ async def once(
     """Runs `do` once for this account, operation and key, in the caller's transaction.
 
     Two requests at the same moment: the second waits for the first to commit and gets its answer; when the first
-    fails, its key is free again. Another body under the same key raises Invalid. Without a key, `do` simply runs.
+    fails, its key is free again. Another body under the same key raises UsedBefore. Without a key, `do` simply runs.
     """
     if key is None:
         return await do()
@@ -54,10 +65,7 @@ async def once(
         )
         assert before is not None
         if before["body_hash"] != digest:
-            raise Invalid(
-                "This Idempotency-Key was used before with another body.",
-                [FieldError("Idempotency-Key", "use a new key for a new request")],
-            )
+            raise UsedBefore(dict(before["answer"]))
         return dict(before["answer"])
     answer = await do()
     await run(

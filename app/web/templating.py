@@ -52,6 +52,7 @@ def plural(count: int, one: str, many: str) -> str:
 
 environment.globals["static"] = static
 environment.filters["number"] = number
+environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
 environment.globals["plural"] = plural
 
 

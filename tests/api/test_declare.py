@@ -240,3 +240,14 @@ async def test_incidents_are_paged_newest_first_and_filtered_by_status(muster: S
 )
 async def test_a_list_cannot_be_asked_for_nonsense(muster: Stack, query: dict[str, str], field: str) -> None:
     check_problem(await muster.api.get("/api/v1/incidents", params=query), 422, field)
+
+
+async def test_a_declaration_names_the_open_incidents_that_it_looks_like(muster: Stack) -> None:
+    first = await muster.declare("ransomware")
+    drill = await muster.declare("ransomware", drill=True)
+    made = await muster.api.post(
+        "/api/v1/incidents", json={"playbook": "ransomware", "facts": await muster.examples("ransomware")}
+    )
+    assert f'</api/v1/incidents/{first}>; rel="related"' in made.headers["Link"]
+    assert drill not in made.headers["Link"]
+    assert made.json()["key"] not in made.headers["Link"]

@@ -110,7 +110,7 @@ class Site:
         actor = await self.actor()
         async with self.house.db.begin() as session:
             await bulletins.approve(session, self.house, actor, key, number, accept_warnings=True)
-            await sending.send(session, self.house, actor, key, number)
+            await sending.send(session, self.house, actor, key, number, confirm=True)
         return number
 
     async def close(self, key: str) -> None:

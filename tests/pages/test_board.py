@@ -115,8 +115,8 @@ async def test_help_is_taken_by_name_and_closed_with_what_was_done(site: Site) -
     assert "Nobody is waiting for help" in done.text
     assert "Nobody needs help." in done.part("part-account")
     again = await other.press(theirs, "/take")
-    assert again.status == 409
-    assert "closed already" in again.text
+    assert again.status == 412
+    assert "help request closed by Dana Reyes" in again.text
 
 
 async def test_each_request_for_help_has_its_number_the_persons_own_words_and_its_age(site: Site) -> None:

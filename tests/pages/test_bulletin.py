@@ -85,6 +85,23 @@ async def test_a_double_press_writes_one_draft(site: Site) -> None:
     assert await site.count("bulletin") == 1
 
 
+async def test_back_and_once_more_writes_nothing_new(site: Site) -> None:
+    await site.people()
+    await site.declared()
+    surfer = await site.surfer("commander")
+    page = await surfer.get(f"{K}/bulletins/new")
+    await surfer.press(page, "/bulletins/new", fact__what_is_down="tills")
+    other = await surfer.press(page, "/bulletins/new", fact__what_is_down="gates")
+    assert other.status == 409
+    assert "You already wrote bulletin 1 with this form. Write another one?" in other.text
+    assert other.link("Go to bulletin 1") == f"{K}/bulletins/1"
+    anew = await surfer.get(f"{K}/bulletins/new")
+    again = await surfer.press(anew, "/bulletins/new", fact__what_is_down="tills")
+    assert again.path == f"{K}/bulletins/1", "a browser that asks for the form anew changes nothing about it"
+    assert await site.count("bulletin") == 1
+    assert (await surfer.press(other, "/bulletins/new")).path == f"{K}/bulletins/2"
+
+
 async def test_a_warning_must_be_seen_before_it_is_approved(site: Site) -> None:
     await site.people()
     await site.drafted(await site.declared())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+
+import pytest
 
 from app.main import attach
 from tests.pages.conftest import Site
@@ -131,11 +134,12 @@ async def test_going_back_and_changing_the_words_is_asked_about_first(site: Site
     page = await surfer.get(f"/declare/{SLUG}")
     await surfer.press(page, f"/declare/{SLUG}", "Declare and", **FACTS)
     changed = await surfer.press(page, f"/declare/{SLUG}", "Declare and", **(FACTS | {"fact__what_is_down": "gates"}))
-    assert changed.status == 422
-    assert "This form has declared an incident already" in changed.text
-    assert "Idempotency" not in changed.text
+    assert changed.status == 409
+    assert "You already declared INC-2026-0001. Declare another one?" in changed.text
+    assert changed.link("Go to INC-2026-0001") == "/incidents/INC-2026-0001"
+    assert ("fact.what_is_down", "gates") in changed.form(f"/declare/{SLUG}").data("Declare another")
     assert await site.count("incident") == 1
-    await surfer.press(changed, f"/declare/{SLUG}", "Declare and")
+    await surfer.press(changed, f"/declare/{SLUG}", "Declare another incident")
     assert await site.count("incident") == 2, "pressed again, it is meant"
 
 
@@ -205,3 +209,52 @@ async def test_home_puts_what_goes_on_first(site: Site) -> None:
     assert home.text.index("Customers cannot pay") < home.text.index("Over") < home.text.index("Outage at a vendor")
     assert "0 of 5 have answered. Nobody needs help. 1 cannot be reached." in home.text
     assert "SEV1 Declared DRILL Practice" in home.text
+
+
+async def test_what_looks_like_an_open_incident_shows_that_one_first(site: Site) -> None:
+    await site.people()
+    key = await site.declared(SLUG)
+    site.clock.advance(seconds=720)
+    surfer = await site.surfer("commander")
+    page = await surfer.get(f"/declare/{SLUG}")
+    asked = await surfer.press(page, f"/declare/{SLUG}", "Declare and", **FACTS)
+    assert asked.status == 409
+    assert "Nothing was declared yet: this looks like an open incident." in asked.text
+    assert "SEV1, declared; declared 03:00 UTC, 12 min ago by An API commander" in asked.text
+    assert asked.link(f"Go to {key}") == f"/incidents/{key}"
+    assert await site.count("incident") == 1
+    made = await surfer.press(asked, f"/declare/{SLUG}", "Declare another incident")
+    assert made.path.startswith("/incidents/INC-2026-0002")
+
+
+@pytest.mark.parametrize(
+    ("slug", "title", "drill", "asked"),
+    [
+        ("ransomware", "", "", False),
+        ("ransomware", "Global Vendor Outage: tills", "", True),
+        (SLUG, "", "yes", False),
+    ],
+)
+async def test_a_playbook_or_a_name_like_it_is_alike_and_a_drill_is_not(
+    site: Site, slug: str, title: str, drill: str, asked: bool
+) -> None:
+    await site.people()
+    key = await site.declared(SLUG)
+    await site.run("UPDATE incident SET title = 'Global vendor outage'")
+    surfer = await site.surfer("commander")
+    page = await surfer.get(f"/declare/{slug}?examples=1")
+    made = await surfer.press(page, f"/declare/{slug}", "Declare and", title=title, drill=drill)
+    assert (f"Go to {key}" in made.text) == asked
+    assert await site.count("incident") == (1 if asked else 2)
+
+
+async def test_of_two_who_declare_the_same_at_once_one_is_shown_the_others(site: Site) -> None:
+    await site.people()
+    pages = [
+        (surfer, await surfer.get(f"/declare/{SLUG}")) for surfer in [await site.surfer("commander") for _ in "ab"]
+    ]
+    made = await asyncio.gather(
+        *(surfer.press(page, f"/declare/{SLUG}", "Declare and", **FACTS) for surfer, page in pages)
+    )
+    assert sorted(page.status for page in made) == [200, 409]
+    assert await site.count("incident") == 1

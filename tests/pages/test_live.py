@@ -91,6 +91,28 @@ async def test_what_changed_arrives_within_two_seconds(database_url: str, tmp_pa
             assert await _until(parts, "part-head", "Identified") < 2.0
 
 
+async def test_who_writes_is_seen_on_an_open_board_until_they_stop(database_url: str, tmp_path: Path) -> None:
+    async with stack(database_url, tmp_path, worker=False) as muster:
+        await muster.import_people(PEOPLE)
+        key = await muster.declare()
+        board, writer = [
+            httpx2.AsyncClient(
+                verify=False, base_url=muster.base_url, cookies={COOKIE: secret}, trust_env=False, timeout=30
+            )
+            for secret in (await _signed_in(muster, "viewer"), await _signed_in(muster))
+        ]
+        async with board, writer, board.stream("GET", f"/incidents/{key}/live") as response:
+            parts = _parts(response)
+            await _until(parts, "part-timeline", "Declared")
+            assert (await board.get(f"/incidents/{key}/bulletins/new/live")).status_code == 403
+            await writer.get(f"/incidents/{key}/bulletins/new")
+            assert await _until(parts, "part-writing", "Dana Reyes is writing bulletin 1") < 2.0
+            async with writer.stream("GET", f"/incidents/{key}/bulletins/new/live") as mine:
+                theirs = _parts(mine)
+                await muster.call("POST", f"/incidents/{key}/bulletins", {"stage": "investigating"}, status=201)
+                await _until(theirs, "part-writing", "an admin is writing bulletin 1")
+
+
 async def test_the_stream_ends_with_the_session_and_shows_only_the_filter(database_url: str, tmp_path: Path) -> None:
     async with stack(database_url, tmp_path, worker=False) as muster:
         await muster.import_people(PEOPLE)

@@ -134,7 +134,7 @@ class Teller:
 
     async def send(self, number: int) -> None:
         async with self.house.db.begin() as session:
-            await sending.send(session, self.house, self.actor, self.key, number)
+            await sending.send(session, self.house, self.actor, self.key, number, confirm=True)
 
     async def hand_over(self) -> None:
         """Everything that is due goes to the providers."""
