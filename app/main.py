@@ -71,6 +71,7 @@ def create_app(
         deliveries_api.router,
         board_api.router,
         replies_api.router,
+        replies_api.people,
         review_api.router,
         twilio_webhooks.router,
         voice_webhooks.router,

@@ -20,6 +20,8 @@ class Action(StrEnum):
     APPROVE = "approve"
     SEND = "send"
     CANCEL = "cancel"
+    OPT_OUT_FOR = "opt_out_for"
+    """Opt an address out, and in again, on its holder's behalf; a department lead only in the own department."""
     ACKNOWLEDGE_FOR = "acknowledge_for"
     """On somebody's behalf; a department lead only for the own department."""
     TAKE_HELP = "take_help"
@@ -39,6 +41,7 @@ MATRIX: dict[Action, frozenset[str]] = {
     Action.APPROVE: _LEADS,
     Action.SEND: _LEADS,
     Action.CANCEL: _LEADS,
+    Action.OPT_OUT_FOR: _LEADS | {"department_lead"},
     Action.ACKNOWLEDGE_FOR: _LEADS | {"department_lead"},
     Action.TAKE_HELP: _LEADS | {"department_lead"},
 }

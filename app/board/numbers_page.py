@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.api import HouseDep
-from app.access.matrix import Action
+from app.access.matrix import Action, Actor
 from app.access.pages import Posted, Reading, Visit, posting
 from app.board import page_words
 from app.directory import service as directory
 from app.directory.folding import fold
 from app.kernel.errors import MusterError
 from app.kernel.house import House
+from app.replies import opt_outs
+from app.web.forms import Form
 from app.web.inputs import Text
 from app.web.templating import page, see
 
 router = APIRouter()
 
 Retrying = Annotated[Posted, Depends(posting(Action.RETRY_NUMBERS))]
+
+Opting = Annotated[Posted, Depends(posting(Action.OPT_OUT_FOR))]
+ReportId = Annotated[int, Path(ge=1, le=2**62)]
+Change = Callable[[AsyncSession, House, Actor, str, str, str], Awaitable[dict[str, Any]]]
+
+DONE = {
+    "retried": "The flag is lifted. The next message uses this number again.",
+    "opted_out": "Opted out. Your name and reason are kept.",
+    "opted_in": "Opted in again. Your name and reason are kept.",
+    "kept": "Noted: they still get texts.",
+}
+STOPS = 50
+"""Possible opt-outs on the page."""
 
 LIST = 200
 """People on one page; beyond that, a link leads on."""
@@ -37,8 +52,7 @@ async def numbers(
     after: Annotated[Text | None, Query(max_length=200)] = None,
     done: Annotated[Text, Query(max_length=20)] = "",
 ) -> HTMLResponse:  # fmt: skip
-    message = "The flag is lifted. The next message uses this number again." if done == "retried" else ""
-    return await _page(request, house, visit, department=department, after=after, message=message)
+    return await _page(request, house, visit, department=department, after=after, message=DONE.get(done, ""))
 
 
 @router.post("/people/numbers/retry")
@@ -57,13 +71,47 @@ async def retry(request: Request, house: HouseDep, posted: Retrying) -> Response
     return see("/people/numbers?done=retried")
 
 
+@router.post("/people/numbers/opt-out")
+async def opt_out(request: Request, house: HouseDep, posted: Opting) -> Response:
+    """An address is opted out on its holder's behalf. The form names `person`, `kind` and `reason`."""
+    return await _opt(request, house, posted, opt_outs.opt_out, "opted_out")
+
+
+@router.post("/people/numbers/opt-in")
+async def opt_in(request: Request, house: HouseDep, posted: Opting) -> Response:
+    """An opt-out that was recorded here is undone."""
+    return await _opt(request, house, posted, opt_outs.opt_in, "opted_in")
+
+
+@router.post("/people/numbers/keep/{report_id}")
+async def keep(report_id: ReportId, house: HouseDep, posted: Opting) -> Response:
+    """A report meant no opt-out."""
+    async with house.db.begin() as session:
+        await opt_outs.keep_texting(session, house, posted.actor, report_id)
+    return see("/people/numbers?done=kept")
+
+
+async def _opt(request: Request, house: House, posted: Posted, change: Change, done: str) -> Response:
+    form = posted.form
+    try:
+        async with house.db.begin() as session:
+            await change(session, house, posted.actor, form.text("person"), form.text("kind"), form.text("reason"))
+    except MusterError as error:
+        if error.status in (401, 403):
+            raise
+        return await _page(request, house, posted.visit, department="", after=None, refusal=error, form=form)
+    return see(f"/people/numbers?done={done}")
+
+
 async def _page(
     request: Request, house: House, visit: Visit,
     *, department: str, after: str | None, message: str = "", refusal: MusterError | None = None,
+    form: Form | None = None,
 ) -> HTMLResponse:  # fmt: skip
     chosen = visit.actor.department or department or None
     async with house.db.begin() as session:
         counts = await directory.flagged_counts(session, visit.actor.department)
+        stops, stops_total = await opt_outs.waiting(session, visit.actor, limit=STOPS)
         found, more = await directory.flagged_people(
             session, department=chosen, after=after, limit=LIST, channels=house.channels, countries=house.countries
         )
@@ -74,6 +122,10 @@ async def _page(
         "numbers.html",
         status=refusal.status if refusal else 200,
         visit=visit,
+        stops=stops,
+        stops_total=stops_total,
+        form=form or Form(),
+        words=page_words,
         groups=[(name, list(members)) for name, members in groupby(people, key=lambda entry: entry["department"])],
         to_mend=sum(entry["to_mend"] for entry in here),
         opted_out=sum(entry["opted_out"] for entry in here),
@@ -93,9 +145,10 @@ def _shown(entry: RowMapping, visit: Visit) -> dict[str, Any]:
         {
             "kind": page_words.CONTACT_KINDS[flag["kind"]],
             "shown": show(flag["address"]),
-            "wrong": page_words.wrong_with(flag["kind"], flag["reason"], flag["channels"]),
+            "wrong": page_words.wrong_with(flag["kind"], flag["reason"], flag["channels"], flag["by"]),
             "since": flag["since"],
             # Once for each number, whatever the network said of it.
+            "undo": flag["kind"] if flag["reason"] == "opted_out" and flag["by"] else None,
             "retry": flag["kind"] if _first_refusal(mine, flag) else None,
         }
         for flag in mine

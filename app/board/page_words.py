@@ -292,6 +292,8 @@ _ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
     "help_withdrawn": lambda d, w: f"{w} no longer needs help",
     "field_report": lambda d, w: f"Report from {w if 'person' in d else 'someone at a shared number'}",
     "opted_out": lambda d, w: f"{w} opted out of texts",
+    "opted_out_for": lambda d, w: f"{w} opted out on their behalf",
+    "opted_in_for": lambda d, w: f"{w} opted in again on their behalf",
     "opted_in": lambda d, w: f"{w} takes texts again",
 }
 
@@ -299,8 +301,10 @@ _ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
 CONTACT_KINDS = {"mobile": "Mobile", "phone": "Other phone", "email": "Email"}
 
 
-def wrong_with(kind: str, reason: str, channels: Sequence[str]) -> str:
-    """Why an address is not used, for whoever is to mend it."""
+def wrong_with(kind: str, reason: str, channels: Sequence[str], by: str | None = None) -> str:
+    """Why an address is not used. `by` opted it out on its holder's behalf."""
+    if reason == "opted_out" and by:
+        return f"Opted out on their behalf by {by}"
     if reason == "opted_out":
         return "They texted STOP: only they can undo it, by texting START to our number"
     if reason == "landline":

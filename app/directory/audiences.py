@@ -133,11 +133,13 @@ OPTED_OUT = "opted out of texts and has no other address"
 OUT_OF_SERVICE = "number is not in service"
 OUTSIDE_COUNTRIES = "number is outside the countries that may be texted"
 LANDLINE = "number is a landline and cannot be texted"
+OPTED_OUT_OF_EMAIL = "opted out of email and has no other address"
 EMAIL_REFUSED = "email address does not work"
 NO_CONTACT = "no usable contact point"
 
 REASONS: Mapping[int, str] = {
-    1: LEFT, 2: OPTED_OUT, 3: OUT_OF_SERVICE, 4: OUTSIDE_COUNTRIES, 5: LANDLINE, 6: EMAIL_REFUSED, 7: NO_CONTACT,
+    1: LEFT, 2: OPTED_OUT, 3: OUT_OF_SERVICE, 4: OUTSIDE_COUNTRIES, 5: LANDLINE, 6: OPTED_OUT_OF_EMAIL,
+    7: EMAIL_REFUSED, 8: NO_CONTACT,
 }  # fmt: skip
 """In the order in which the first that fits is told: what the person chose, then what somebody can put right."""
 
@@ -162,12 +164,14 @@ def why_unreachable_sql(prefix: str = "route", among: str | None = None) -> str:
             WHEN {number} AND s.invalid THEN 3
             WHEN {number} AND {countries} IS NOT NULL AND c.country <> ALL({countries}) THEN 4
             WHEN {number} AND {texts} THEN 5
-            WHEN c.kind = 'email' AND 'email' = ANY({channels}) THEN 6
-          END), 7) END AS place
+            WHEN c.kind = 'email' AND s.no_mail THEN 6
+            WHEN c.kind = 'email' AND 'email' = ANY({channels}) THEN 7
+          END), 8) END AS place
           FROM person p
           LEFT JOIN contact_point c ON c.person_id = p.id
           LEFT JOIN (
             SELECT address, bool_or(channel = 'sms' AND reason = 'opted_out') AS opted_out,
+                   bool_or(channel = 'email' AND reason = 'opted_out') AS no_mail,
                    bool_or(reason = 'invalid') AS invalid
             FROM suppression GROUP BY address) AS s ON s.address = c.address
           WHERE NOT EXISTS (SELECT FROM ({routes_sql(prefix, among)}) AS route WHERE route.person_id = p.id)

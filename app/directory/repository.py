@@ -25,7 +25,8 @@ SELECT page.*, (
       'kind', c.kind, 'address', c.address, 'country', c.country, 'suppressed', (
         SELECT coalesce(jsonb_agg(DISTINCT s.reason), '[]') FROM suppression s WHERE s.address = c.address),
       'flags', (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('channel', s.channel, 'reason', s.reason, 'since', s.since)
+        SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('channel', s.channel, 'reason', s.reason,
+            'since', s.since, 'by', (SELECT a.name FROM account a WHERE a.id = s.by_account)))
           ORDER BY s.since, s.channel, s.reason), '[]')
         FROM suppression s WHERE s.address = c.address)
     ) ORDER BY c.position), '[]')
@@ -118,10 +119,53 @@ async def suppress(session: AsyncSession, addresses: Sequence[str], channel: str
             """INSERT INTO suppression (address, channel, reason, since)
                SELECT address, :channel, :reason, :at FROM unnest(CAST(:addresses AS text[])) AS a (address)
                ORDER BY address
-               ON CONFLICT (address, channel, reason) DO NOTHING""",
+               ON CONFLICT (address, channel, reason) DO UPDATE SET by_account = NULL
+                 WHERE suppression.by_account IS NOT NULL""",
             {"addresses": list(addresses), "channel": channel, "reason": reason, "at": at},
         )
     )
+
+
+async def opt_out(
+    session: AsyncSession, addresses: Sequence[str], channel: str, at: datetime, *, account_id: int
+) -> bool:
+    """On the holder's behalf; false when the address was opted out already."""
+    return bool(
+        await run(
+            session,
+            """INSERT INTO suppression (address, channel, reason, since, by_account)
+               SELECT address, :channel, 'opted_out', :at, :account
+               FROM unnest(CAST(:addresses AS text[])) AS a (address) ORDER BY address
+               ON CONFLICT (address, channel, reason) DO NOTHING""",
+            {"addresses": list(addresses), "channel": channel, "at": at, "account": account_id},
+        )
+    )
+
+
+async def opt_in(session: AsyncSession, addresses: Sequence[str], channel: str) -> bool:
+    """Ends an opt-out that was recorded on the holder's behalf; false when there was none."""
+    return bool(
+        await run(
+            session,
+            """DELETE FROM suppression WHERE address = ANY(CAST(:addresses AS text[])) AND channel = :channel
+               AND reason = 'opted_out' AND by_account IS NOT NULL""",
+            {"addresses": list(addresses), "channel": channel},
+        )
+    )
+
+
+async def add_contact_note(
+    session: AsyncSession, person: int, kind: str, reason: str, *, opted_out: bool, account_id: int, at: datetime
+) -> int:
+    """Keeps why somebody opted an address out or in; its id."""
+    found = await row(
+        session,
+        """INSERT INTO contact_note (person_id, kind, opted_out, reason, by_account, at)
+           VALUES (:person, :kind, :out, :reason, :account, :at) RETURNING id""",
+        {"person": person, "kind": kind, "out": opted_out, "reason": reason, "account": account_id, "at": at},
+    )
+    assert found
+    return int(found["id"])
 
 
 async def lift(session: AsyncSession, addresses: Sequence[str], channel: str, reason: str) -> bool:
@@ -223,9 +267,10 @@ async def flagged_people(
             ), route AS MATERIALIZED ({routes_sql(among="page")})
             SELECT page.*, (
               SELECT jsonb_agg(jsonb_build_object('kind', f.kind, 'address', f.address, 'reason', f.reason,
-                       'channels', f.channels, 'since', f.since) ORDER BY f.position, f.since, f.reason)
+                       'channels', f.channels, 'since', f.since, 'by', f.by) ORDER BY f.position, f.since, f.reason)
               FROM (SELECT c.kind, c.address, c.position, s.reason, min(s.since) AS since,
-                           jsonb_agg(s.channel ORDER BY s.channel) AS channels
+                           jsonb_agg(s.channel ORDER BY s.channel) AS channels,
+                           (SELECT a.name FROM account a WHERE a.id = min(s.by_account)) AS by
                     FROM contact_point c JOIN suppression s ON s.address = c.address
                     WHERE c.person_id = page.person_id GROUP BY c.id, s.reason) f
             ) AS flagged, (

@@ -12,13 +12,15 @@ from app.access.matrix import Action, Actor
 from app.bulletins.api import Number
 from app.incidents import service as incidents
 from app.incidents.api import int_cursor
-from app.replies import behalf, help_requests, possible_help, reports
+from app.replies import behalf, help_requests, opt_outs, possible_help, reports
 from app.web.inputs import Input, Text, encode_cursor
 from app.web.problems import WITH_BODY, problem_responses
 
 router = APIRouter(prefix="/api/v1/incidents/{key}", tags=["replies"])
+people = APIRouter(prefix="/api/v1/people/{person_id}/contact-points/{kind}", tags=["people"])
 
 Recorder = Annotated[Actor, Depends(allow(Action.ACKNOWLEDGE_FOR))]
+Opter = Annotated[Actor, Depends(allow(Action.OPT_OUT_FOR))]
 Helper = Annotated[Actor, Depends(allow(Action.TAKE_HELP))]
 ReportId = Annotated[int, Path(ge=1, le=2**62)]
 RequestId = Annotated[int, Path(ge=1, le=2**62)]
@@ -30,6 +32,10 @@ class OnBehalf(Input):
     via: Text = Field(max_length=40, description="in_person or phone")
     at: AwareDatetime | None = Field(None, description="When the person answered; now when left out")
     note: Text = Field(max_length=2000, description="How you know")
+
+
+class Why(Input):
+    reason: Text = Field("", max_length=2000, description="Why, in a few words")
 
 
 class Whose(Input):
@@ -117,3 +123,24 @@ async def on_behalf(
     return await behalf.acknowledge(
         session, house, actor, key, number, person_id, response=body.response, via=body.via, at=body.at, note=body.note
     )
+
+
+@people.post(
+    "/opt-out", summary="Opt an address out on its holder's behalf", responses=problem_responses(*WITH_BODY, 404)
+)
+async def opt_out(
+    person_id: Text, kind: Text, body: Why, actor: Opter, session: SessionDep, house: HouseDep
+) -> dict[str, Any]:
+    """No more texts to a number, no more mails to an address, as if the holder had said STOP. Answers with the contact
+    point; who did it and why is in the audit trail. A second time changes nothing."""
+    return await opt_outs.opt_out(session, house, actor, person_id, kind, body.reason)
+
+
+@people.post(
+    "/opt-in", summary="Undo an opt-out on somebody's behalf", responses=problem_responses(*WITH_BODY, 404, 409)
+)
+async def opt_in(
+    person_id: Text, kind: Text, body: Why, actor: Opter, session: SessionDep, house: HouseDep
+) -> dict[str, Any]:
+    """409 where the holder opted out: only they can undo that."""
+    return await opt_outs.opt_in(session, house, actor, person_id, kind, body.reason)

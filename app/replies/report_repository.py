@@ -182,18 +182,19 @@ def _read(found: Sequence[RowMapping]) -> tuple[list[Report], int]:
 
 
 async def find(
-    session: AsyncSession, report_id: int, *, incident_id: int | None, department: str | None
+    session: AsyncSession, report_id: int, *, incident_id: int | None, department: str | None, anywhere: bool = False
 ) -> Kept | None:
-    """A report of this incident, or of none yet, locked; None when the department does not see it."""
+    """A report of this incident, or of none yet (`anywhere`: of any), locked; None when it is not the department's."""
     found = await row(
         session,
         f"""SELECT f.id, f.incident_id, f.person_id AS person, f.number, {OPEN_HELP} AS maybe_help,
                    {OPEN_STOP} AS maybe_stop, f.help_request_id
             FROM field_report f LEFT JOIN person_version v ON v.id = f.person_version_id
             LEFT JOIN department dep ON dep.id = v.department_id
-            WHERE f.id = :id AND (f.incident_id IS NULL OR f.incident_id = CAST(:incident AS bigint)) AND {SEEN}
+            WHERE f.id = :id AND {SEEN}
+              AND (:anywhere OR f.incident_id IS NULL OR f.incident_id = CAST(:incident AS bigint))
             FOR UPDATE OF f""",
-        {"id": report_id, "incident": incident_id, "department": department},
+        {"id": report_id, "incident": incident_id, "department": department, "anywhere": anywhere},
     )
     return Kept(**found) if found else None
 
@@ -280,3 +281,95 @@ async def clear_asked_back(
         {"now": now, "numbers": list(numbers), "asked": [*ASKED_BACK, *(["asked_which"] if helped else [])]},
     )
     return sorted({entry["incident_id"] for entry in found if entry["incident_id"] is not None})
+
+
+@dataclass(frozen=True)
+class StopToTell:
+    """Whom to tell of what may be an opt-out. `leads` are our keys of people; `name` is None for a shared phone."""
+
+    incident_id: int
+    name: str | None
+    department: str | None
+    text: str
+    leads: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PossibleStop:
+    """A report that may be an opt-out, with the contact point to opt out: `person_id` (the employer's) and `kind`.
+
+    Both are None when nobody has the number any more, or when it did not come from a number.
+    """
+
+    id: int
+    text: str
+    at: datetime
+    name: str | None
+    department: str | None
+    site: str | None
+    key: str | None
+    person_id: str | None
+    kind: str | None
+
+
+async def stop_to_tell(session: AsyncSession, report_id: int) -> StopToTell | None:
+    """None when the report belongs to no incident: then there is nothing under which anybody could be told."""
+    found = await row(
+        session,
+        f"""
+        SELECT f.incident_id, p.name, d.name AS department, f.text, ARRAY(
+          SELECT DISTINCT l.id FROM person l JOIN account a ON a.person_employee_id = l.employee_id
+            AND a.disabled_at IS NULL AND a.role = 'department_lead'
+          WHERE l.active AND l.id IS DISTINCT FROM f.person_id AND (a.department = d.name OR (f.person_id IS NULL
+            AND a.department IN (SELECT xd.name {_AT_THE_NUMBER}))) ORDER BY l.id LIMIT 5) AS leads
+        FROM field_report f LEFT JOIN person p ON p.id = f.person_id LEFT JOIN department d ON d.id = p.department_id
+        WHERE f.id = :id AND f.incident_id IS NOT NULL""",
+        {"id": report_id},
+    )
+    return StopToTell(**{**found, "leads": tuple(found["leads"])}) if found else None
+
+
+async def possible_stops(
+    session: AsyncSession, *, department: str | None, limit: int
+) -> tuple[list[PossibleStop], int]:
+    """(what may be an opt-out and nobody has settled, the oldest first; how many there are in all)."""
+    found = await rows(
+        session,
+        f"""
+        SELECT f.id, f.text, f.at, v.name, dep.name AS department, v.site, i.key, held.person_id, held.kind,
+               count(*) OVER () AS in_all
+        FROM field_report f LEFT JOIN person_version v ON v.id = f.person_version_id
+        LEFT JOIN department dep ON dep.id = v.department_id LEFT JOIN incident i ON i.id = f.incident_id
+        LEFT JOIN LATERAL (
+          SELECT x.employee_id AS person_id, c.kind FROM contact_point c
+          JOIN person x ON x.id = c.person_id AND x.active JOIN department xd ON xd.id = x.department_id
+          WHERE c.kind IN ('mobile', 'phone') AND CASE WHEN f.number IS NULL THEN c.person_id = f.person_id
+            ELSE c.address = f.number AND (f.person_id IS NULL OR c.person_id = f.person_id) END
+            AND (CAST(:department AS text) IS NULL OR xd.key = :department)
+          ORDER BY c.position, x.id LIMIT 1) held ON true
+        WHERE {OPEN_STOP} AND {SEEN} ORDER BY f.at, f.id LIMIT :limit""",
+        {"department": department, "limit": limit},
+    )
+    listed = [PossibleStop(**{name: value for name, value in e.items() if name != "in_all"}) for e in found]
+    return listed, int(found[0]["in_all"]) if found else 0
+
+
+async def settle_stop(session: AsyncSession, report_id: int, *, account_id: int, now: datetime) -> None:
+    """A report meant no opt-out."""
+    await run(
+        session,
+        "UPDATE field_report SET stop_settled_at = :now, stop_settled_by = :account WHERE id = :id",
+        {"id": report_id, "now": now, "account": account_id},
+    )
+
+
+async def settle_stops(
+    session: AsyncSession, numbers: Sequence[str], person: int, *, account_id: int, now: datetime
+) -> int:
+    """What this person or these numbers said that may have been an opt-out was one; how many reports."""
+    return await run(
+        session,
+        f"""UPDATE field_report f SET stop_settled_at = :now, stop_settled_by = :account
+            WHERE {OPEN_STOP} AND (f.person_id = :person OR f.number = ANY(:numbers))""",
+        {"person": person, "numbers": list(numbers), "account": account_id, "now": now},
+    )

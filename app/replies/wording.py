@@ -100,5 +100,11 @@ def needs_help(entry: Mapping[str, Any]) -> str:
     return f"{entry['name']} ({where}) needs help: {short(entry['title'])}.{number}"
 
 
+def may_want_no_texts(name: str | None, department: str | None, text: str, page: str) -> str:
+    """What a department's lead is told: who wrote what, and what to do."""
+    who = f"{name} ({department})" if name else "Someone at a shared number"
+    return f'{who} may want no more texts: "{short(text)}". Ask them, then opt them out or keep texting: {page}'
+
+
 def short(title: str) -> str:
     return title if len(title) <= 50 else title[:49].rstrip() + "..."

@@ -102,6 +102,9 @@ def _sentence(kind: str, data: Mapping[str, Any]) -> str:
         if kind == "possible_help_cleared":
             return f"field report {data['field_report']} from {who}: not a call for help"
         return f"field report {data['field_report']} from {who}{', may need help' if data['maybe_help'] else ''}"
+    if kind in ("opted_out_for", "opted_in_for"):
+        what = "opted out" if kind == "opted_out_for" else "opted in again"
+        return f"{data['person']['name']} {what} on their behalf"
     if kind in ("opted_out", "opted_in"):
         what = "opted out of texts" if kind == "opted_out" else "takes texts again"
         return f"the number of {data['person']['name']} {what}"

@@ -30,6 +30,8 @@ TABLE: dict[tuple[str, str], Action] = {
     ("GET", "/api/v1/people"): A.READ,
     ("POST", "/api/v1/people/imports"): A.IMPORT_PEOPLE,
     ("POST", "/api/v1/people/{person_id}/contact-points/{kind}/retry"): A.RETRY_NUMBERS,
+    ("POST", "/api/v1/people/{person_id}/contact-points/{kind}/opt-out"): A.OPT_OUT_FOR,
+    ("POST", "/api/v1/people/{person_id}/contact-points/{kind}/opt-in"): A.OPT_OUT_FOR,
     ("POST", "/api/v1/incidents"): A.DECLARE,
     ("GET", "/api/v1/incidents"): A.READ,
     ("GET", "/api/v1/incidents/{key}"): A.READ,
@@ -127,6 +129,8 @@ async def call(client: httpx2.AsyncClient, method: str, path: str) -> int:
         more = {"content": CSV, "headers": {"Content-Type": "text/csv"}, "params": {"dry_run": True, "country": "US"}}
     elif path.endswith("/acknowledgment"):
         more = {"json": {"response": "need_help", "via": "phone", "note": "rang"}}
+    elif path.endswith(("/opt-out", "/opt-in")):
+        more = {"json": {"reason": "asked by phone"}}
     elif path.endswith("/close"):
         more = {"json": {"outcome": "looked after"}}
     elif path.endswith("/bulletins") and method == "POST":

@@ -38,6 +38,9 @@ POSTS: tuple[tuple[str, set[str]], ...] = (
     (f"{K}/help/1/close", LEADS | {"department_lead"}),
     (f"{K}/reports/1/help", LEADS | {"department_lead"}),
     (f"{K}/reports/1/clear", LEADS | {"department_lead"}),
+    ("/people/numbers/opt-out", LEADS | {"department_lead"}),
+    ("/people/numbers/opt-in", LEADS | {"department_lead"}),
+    ("/people/numbers/keep/1", LEADS | {"department_lead"}),
     ("/reports/1/clear", LEADS | {"department_lead"}),
     (f"{K}/bulletins/1/people/C1/answer", LEADS | {"department_lead"}),
 )
