@@ -15,35 +15,39 @@ from app.replies.folding import phrase, words_of
 _BY_REASON: Final[dict[str, str]] = {
     "asks for help": """
         help, helps, helping, helped, helpless, send someone, send somebody, need someone, need somebody, need
-        backup, send backup, assist, assistance, rescue*, save me, save us, come quick, come quickly, hurry,
+        backup, send backup, assist, assistance, rescue*, asap, save me, save us, come quick, come quickly, hurry,
         urgent*, desperate*""",
-    "help, misspelt": "hlp, hlep, hepl, halp, hellp, helpp, hepp, needhelp, helpme, helpus, plshelp",
-    "a call of distress": "sos, s o s, mayday, may day, panic*, scream*",
+    "help, misspelt": """
+        hlp, hlep, hepl, halp, h e l p, hellp, helpp, hepp, needhelp, helpme, helpus, plshelp""",
+    "a call of distress": "sos, s o s, mayday, may day, code red, code blue, panic*, scream*",
     "an emergency, or who comes then": """
-        emergenc*, 911, 112, 999, police*, polise*, plice, poilce, cops, ambulance*, paramedic*, medic, medical,
-        first aid, first aider, fire brigade, fire department, firefighter*, doctor, nurse, hospital, call security,
-        need security, send security, defibrillator*, cpr""",
+        emergenc*, 911, 112, 999, police*, polise*, plice, poilce, cops, ambulance*, ambulans*, paramedic*, medic,
+        medical, first aid, first aider, fire brigade, fire department, firefighter*, doctor, nurse, hospital, call
+        security, need security, send security, defibrillator*, aed, cpr""",
     "somebody is hurt or ill": """
-        hurt, hurts, hurting, injur*, wound*, bleed*, bleding, blood, collaps*, unconscious*, unresponsive, faint*,
-        passed out, blacked out, fell, fallen, had a fall, not breathing, breathe, breathing, can't breath, cant
-        breath, cannot breath, no pulse, heart attack, chest pain, stroke, seizure*, convuls*, chok*, allerg*,
-        anaphyla*, asthma, overdos*, poison*, electrocut*, electric shock, burned, burnt, burns, concuss*, broken
-        arm, broken leg, broke his, broke her, broke my, dying, someone died, somebody died, he died, she died, he
-        is dead, she is dead, he's dead, she's dead, someone is dead, somebody is dead, dead body, drown*, suicid*,
-        kill*, run over, hit by, accident, accidents, in labour, in labor, pain, sick, vomit*, dizzy""",
+        hurt, hurts, hurting, hurrt, not ok, not okay, not well, unwell, injur*, injr*, wound*, bleed*, bleding,
+        blood, collaps*, unconscious*, unresponsive, faint*, passed out, blacked out, fell, fallen, had a fall, not
+        breathing, breathe, breathing, can't breath, cant breath, cannot breath, no pulse, heart attack, chest pain,
+        cut my, cut his, cut her, diabetic*, man down, person down, someone down, somebody down, stroke, seizure*,
+        convuls*, chok*, allerg*, anaphyla*, asthma, overdos*, poison*, electrocut*, electric shock, burned, burnt,
+        burns, concuss*, broken arm, broken leg, broke his, broke her, broke my, dying, someone died, somebody died,
+        he died, she died, he is dead, she is dead, he's dead, she's dead, someone is dead, somebody is dead, dead
+        body, drown*, suicid*, kill*, run over, hit by, accident, accidents, in labour, in labor, pain, sick,
+        vomit*, dizzy""",
     "somebody is threatened": """
         attack*, atack*, attak*, assault*, threat*, threten*, weapon*, wepon*, gun, guns, gunman, gunshot*, shot,
-        shots, shoot*, shooter*, knife*, knives, stabbed, stabbing, stab, bomb*, hostage*, robber*, robbed, robbing,
-        mugged, mugging, intruder*, burglar*, break in, broke in, broken into, loot*, riot*, fight*, violen*,
-        aggressive*, abusive, harass*, rape*, hiding, follow me, following me, stalk*, armed, punched, beaten,
-        beating, held up, kidnap*""",
+        shots, shoot*, shoting*, shooter*, knife*, knives, stabbed, stabbing, stab, bomb*, hostage*, robber*,
+        robbed, robbing, mugged, mugging, intruder*, burglar*, break in, broke in, broken into, loot*, riot*,
+        fight*, violen*, aggressive*, abusive, harass*, rape*, hiding, follow me, being followed, following me,
+        stalk*, armed, punched, beaten, beating, held up, kidnap*""",
     "fire, gas and the like": """
-        fire, fires, on fire, burning, smoke, smoking, flames, explo*, gas leak, smell gas, smell of gas, evacuat*,
-        flood*, chemical*, toxic*, fumes, earthquake*, tornado*, collapsing, live wire""",
+        fire, fires, on fire, burning, smoke, smoking, flames, explo*, gas leak, tear gas, smell gas, smell of gas,
+        evacuat*, flood*, chemical*, toxic*, fumes, earthquake*, tornado*, collapsing, live wire""",
     "somebody is caught or lost": """
-        trapped, trap, stuck in, locked in, lost child, missing child, missing person, can't get out, cant get out,
-        cannot get out, stranded""",
-    "danger": "danger*, unsafe, not safe, scared, terrified, frightened, in trouble, life threatening, crushed, crush",
+        trapped, trap, stuck in, locked in, lost child, child missing, stampede, missing child, missing person,
+        can't get out, cant get out, cannot get out, stranded""",
+    "danger": """
+        danger*, unsafe, not safe, scared, terrified, frightened, in trouble, life threatening, crushed, crush""",
     "asks for help in Spanish": """
         ayuda*, auxilio, socorro, emergencia*, policia, ambulancia*, bomberos, herid*, sangra*, incendio, fuego,
         peligro, desmay*, atrapad*, arma, pistola""",
@@ -105,7 +109,7 @@ def possible_help(words: Sequence[str]) -> str | None:
     if set("".join(words)) == {"2"} and words != ["2"]:
         return "2, again and again"
     for place, word in enumerate(words):
-        for spelling in {word, _HELD_DOWN.sub(r"\1", word)}:
+        for spelling in {word, _HELD_DOWN.sub(r"\1", word), word.rpartition("'")[2]}:
             if reason := _REASONS.get((spelling,)) or _by_stem(spelling):
                 return reason
         for length in range(2, _LONGEST + 1):

@@ -35,8 +35,9 @@ ANSWERS: Final[dict[str, str]] = DIGITS | {
 
 RESPONSES: Final = frozenset(DIGITS.values())
 
+_LEADS: Final = ("answer", "my answer", "my answer is", "reply", "text", "send", "press", "option", "choice", "number")
 LEADS: Final[dict[str, frozenset[str]]] = {
-    **dict.fromkeys(("answer", "my answer", "my answer is", "reply", "option", "number", "choice", "press"), RESPONSES),
+    **dict.fromkeys(_LEADS, RESPONSES),
     # "No. 2" and "No, 2" mean the same. "No 1" means nothing that is certain.
     "no": frozenset({"need_help", "cannot"}),
 }

@@ -23,6 +23,7 @@ _QUOTED_BELOW: Final = re.compile(
 
 _SIGNATURE: Final = re.compile(
     r"^[ \t]*(?P<mark>--+|—+|–+|_{2,}|~+)"
+    r"|^[ \t]*(?:(?:(?:best|kind|warm) )?(?:regards|wishes)|sincerely|rgds)\b"
     r"|(?:^|(?<=\s))(?:sent (?:from|via|with|using) |get outlook for |envoyé (?:de|depuis|à partir) "
     r"|enviado (?:desde|do|de) |von meinem \w+ gesendet|gesendet (?:von|mit) |inviato da |verzonden vanaf )",
     re.IGNORECASE | re.MULTILINE,

@@ -25,9 +25,9 @@ _CODE: Final = re.compile(r"[acdefhjklmnprtuvwxy][2-9]{1,3}", re.ASCII)
 class Answer:
     """A deliberate answer; `code` in capitals when the person gave one.
 
-    `title`: what stands behind it in brackets. It counts only when it is the title of the question that is meant, as
-    our question back prints it; otherwise the whole is `words`. `below`: what stands under it may be more than a name,
-    and is kept besides.
+    `title`: what stands behind its code, or in brackets. It counts only when it is the title of the question that is
+    meant, as our question back prints it; otherwise the whole is words. `below`: what stands under it may be more than
+    a name, and is kept besides.
     """
 
     response: str
@@ -74,9 +74,11 @@ def parse(body: str, names: Sequence[str] = ()) -> Meaning:
     for kind, known in (("opt_out", OPT_OUT), ("opt_in", OPT_IN), ("ask_back", ASK_BACK)):
         if whole in known:
             return CarrierWord(kind, whole)
-    for layout in layouts(body, names):
-        if (answer := _answer(layout.above)) and not _answer(layout.below):
-            return answer if layout.signed else replace(answer, below=as_words(body))
+    ways = list(layouts(body, names))
+    for read in (_answer, _before_title):
+        for layout in ways:
+            if (answer := read(layout.above)) and not _answer(layout.below):
+                return answer if layout.signed else replace(answer, below=as_words(body))
     return as_words(body)
 
 
@@ -88,13 +90,14 @@ def as_words(body: str) -> Words:
 
 
 def _asks_twice(own: Sequence[str]) -> bool:
-    """An answer to several questions at once, one of them with need_help: `2 K7 M4`, `1 K7, 2 M4`."""
-    items = _items(own)
-    return items is not None and any(i.kind == "code" for i in items) and any(i.value == "need_help" for i in items)
+    """Help asked for more than once, or for one of several questions: `2 2`, `2 K7 M4`, `1 K7, 2 M4`."""
+    items = _items(own) or []
+    responses = [item.value for item in items if item.kind in ("digit", "label")]
+    return "need_help" in responses and (set(responses) == {"need_help"} or any(i.kind == "code" for i in items))
 
 
 def _answer(text: str) -> Answer | None:
-    """The answer that this is from end to end, a title in brackets behind it aside."""
+    """The answer that this is from end to end, a title in brackets aside."""
     if plain := _plain(words_of(text)):
         return plain
     text = text.translate(_BRACKETS)
@@ -102,9 +105,23 @@ def _answer(text: str) -> Answer | None:
         title, _, behind = text[place + 1 :].rpartition(")")
         if not title:
             title, behind = text[place + 1 :], ""
-        if (core := _plain(words_of(text[:place]))) and title.strip() and _only_polite(words_of(behind)):
+        if _may_be_title(words_of(title)) and (core := _plain(words_of(text[:place]) + words_of(behind))):
             return replace(core, title=title.strip())
     return None
+
+
+def _before_title(text: str) -> Answer | None:
+    """An answer with its code, and the title of its question behind it without brackets."""
+    said = words_of(text)
+    for place in range(min(len(said), _MOST_WORDS), 1, -1):
+        if (core := _plain(said[:place])) and core.code and _may_be_title(said[place:]):
+            return replace(core, title=" ".join(said[place:]))
+    return None
+
+
+def _may_be_title(words: Sequence[str]) -> bool:
+    """Not what could be part of an answer, or another one."""
+    return bool(words) and _items(words) is None
 
 
 _MOST_BRACKETS: Final = 3
@@ -188,8 +205,3 @@ def _plain(words: Sequence[str]) -> Answer | None:
         if item.kind == "sign" and response != "need_help":
             return None
     return Answer(response, of["code"][0] if of["code"] else None)
-
-
-def _only_polite(words: Sequence[str]) -> bool:
-    items = _items(words)
-    return items is not None and all(item.kind == "tail" for item in items)

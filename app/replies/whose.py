@@ -52,9 +52,9 @@ def race(newer: Question, questions: Sequence[Question], at: datetime, *, time_s
 
 
 def is_titled(question: Titled, title: str | None) -> bool:
-    """Whether what stands in brackets behind an answer is this question's title, as we print it, or its beginning."""
+    """Whether what stands behind an answer is this question's title, whole or as we print it."""
     if title is None:
         return True
     said = words_of(title)
     said = said[1:] if said[:1] == ["drill"] else said
-    return any(said == words_of(known)[: len(said)] for known in (question.title, short(question.title)))
+    return said in (words_of(question.title), words_of(short(question.title)))

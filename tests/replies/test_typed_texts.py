@@ -123,13 +123,19 @@ async def test_a_title_behind_the_code_counts_only_when_it_is_that_questions(the
     key = await told(the_desk, at_the_desk, person, other, title="Second one")
     code = await the_desk.code(key, person)
     assert "2 need help" in await the_desk.text(person.mobile, f"2 {code} (Second one)")
-    assert "1 OK" in await the_desk.text(person.mobile, f"1 {code.lower()} (second")
-    assert await the_desk.acts(key, person) == [("need_help", False), ("ok", False)]
+    assert "1 OK" in await the_desk.text(person.mobile, f"1 {code.lower()} (second one")
+    assert "3 cannot" in await the_desk.text(person.mobile, f"3 {code} Second one.")
+    assert await the_desk.acts(key, person) == [("need_help", False), ("ok", False), ("cannot", False)]
     code = await the_desk.code(key, other)
     assert "not yet your answer" in await the_desk.text(other.mobile, f"1 {code} (somebody is hurt)")
     assert "not yet your answer" in await the_desk.text(other.mobile, "2 (gate 4)")
+    assert "not yet your answer" in await the_desk.text(other.mobile, f"1 {code} tills are down")
     assert await the_desk.acts(key, other) == []
-    assert await flags(the_desk, key) == [(f"1 {code} (somebody is hurt)", True, False), ("2 (gate 4)", True, False)]
+    assert await flags(the_desk, key) == [
+        (f"1 {code} (somebody is hurt)", True, False),
+        ("2 (gate 4)", True, False),
+        (f"1 {code} tills are down", False, False),
+    ]
 
 
 async def test_a_copied_example_of_the_question_back_answers_that_question(the_desk: Desk, at_the_desk: Crew) -> None:
