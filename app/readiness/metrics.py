@@ -79,6 +79,8 @@ async def _figures(session: AsyncSession, house: House) -> list[Metric]:
               (SELECT count(*) FROM worker_heartbeat
                WHERE at > clock_timestamp() - make_interval(secs => :silent)) AS workers,
               (SELECT extract(epoch FROM clock_timestamp() - max(at)) FROM worker_heartbeat) AS worker_age,
+              (SELECT count(*) FROM inbound_message m JOIN incident i ON i.id = m.incident_id
+               WHERE m.outcome = 'reaction' AND i.closed_at IS NULL) AS reactions,
               (SELECT extract(epoch FROM answered_at) FROM heartbeat_ping WHERE name = :heartbeat) AS heartbeat,
               told.made, told.joined, told.held
             FROM (SELECT count(*) AS made, coalesce(sum(jsonb_array_length(lines) - 1), 0) AS joined,
@@ -108,6 +110,7 @@ async def _figures(session: AsyncSession, house: House) -> list[Metric]:
         notices.add_metric([name], figures[name])
     return [
         _one("muster_open_incidents", "Incidents that are not closed", figures["open"]),
+        _one("muster_reactions", "Texts to open incidents that were only reactions", figures["reactions"]),
         _one("muster_queue_age_seconds", "How long the oldest message has waited to be handed over", figures["age"]),
         _one("muster_workers", "Workers that gave a sign of life lately", figures["workers"]),
         _one("muster_worker_age_seconds", "How long ago any worker gave its last sign of life", age),
