@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from app.channels.media import Medium
+
 StillOurs = Callable[[], bool]
 """Asked just before bytes leave: whether the lease on this attempt is still this worker's."""
 
@@ -142,12 +144,16 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Heard:
-    """A text that somebody sent to us, as the provider's own records show it. `at` is when the provider had it."""
+    """A text that somebody sent to us, as the provider's own records show it. `at` is when the provider had it.
+
+    `media`: how many pictures and the like came with it; `Inbox.media_of` says which.
+    """
 
     sid: str
     sender: str
     body: str
     at: datetime
+    media: int = 0
 
 
 @runtime_checkable
@@ -156,6 +162,10 @@ class Inbox(Protocol):
 
     async def received(self, *, since: datetime) -> Sequence[Heard]:
         """Texts to our senders since about then, in any order. Raises ProviderDown when the list cannot be read."""
+        ...
+
+    async def media_of(self, sid: str) -> Sequence[Medium]:
+        """What came with a text: kinds and addresses, never the media themselves. Raises ProviderDown."""
         ...
 
 

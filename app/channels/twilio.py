@@ -13,6 +13,7 @@ from twilio.base import values
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 
+from app.channels.media import MOST_MEDIA, Medium
 from app.channels.port import (
     Capabilities,
     Examined,
@@ -81,10 +82,24 @@ class TwilioSms:
         except UNREADABLE as error:
             raise ProviderDown(type(error).__name__) from error
         return [
-            Heard(sid=str(entry.sid), sender=str(entry.from_), body=str(entry.body or ""), at=entry.date_created)
+            Heard(
+                sid=str(entry.sid),
+                sender=str(entry.from_),
+                body=str(entry.body or ""),
+                at=entry.date_created,
+                media=_count(entry.num_media),
+            )
             for entry in found
             if str(entry.direction) == "inbound" and entry.date_created is not None
         ]
+
+    async def media_of(self, sid: str) -> Sequence[Medium]:
+        try:
+            found = await self.client.messages(sid).media.list_async(limit=MOST_MEDIA)
+        except UNREADABLE as error:
+            raise ProviderDown(type(error).__name__) from error
+        base = str(self.client.api.base_url).rstrip("/")
+        return [Medium(str(one.content_type or ""), base + str(one.uri).removesuffix(".json")) for one in found]
 
     async def _texts_to(self, number: str, day: datetime, since: datetime) -> list[Any]:
         """The newest first, page by page, only as far back as asked."""
@@ -149,6 +164,11 @@ class TwilioSms:
 
     async def close(self) -> None:
         await self.account.close()
+
+
+def _count(told: object) -> int:
+    text = str(told or "0")
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _listed(entry: Any) -> Listed:

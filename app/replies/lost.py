@@ -60,8 +60,9 @@ class LostTexts:
         lost = sorted((text for sid, text in there.items() if sid not in known), key=lambda text: text.at)
         taken, failed = 0, False
         for text in lost:
-            inbound = Inbound(sid=text.sid, sender=text.sender, body=text.body, found_at=text.at)
             try:
+                media = tuple(await provider.media_of(text.sid)) if text.media else ()
+                inbound = Inbound(text.sid, text.sender, text.body, media=media, found_at=text.at)
                 async with self.house.db.begin() as session:
                     taken += await service.receive_late(session, self.house, inbound)
             except Exception as error:  # one that cannot be taken must not cost the others; it is tried again next time

@@ -14,6 +14,7 @@ from app.simulator.calling import Switchboard
 from app.simulator.calls import Call
 from app.simulator.faults import CHOICES, Faults
 from app.simulator.guard import from_here, known_host
+from app.simulator.media import MOST, SAMPLES
 from app.simulator.outside import Outside
 from app.simulator.people import People
 from app.simulator.wire import iso
@@ -160,6 +161,7 @@ class Control:
             "receipts": done,
             "fate": message.fate.key,
             "answered": message.answered or None,
+            "media": list(message.media),
         }
 
     async def messages(self, request: Request) -> Response:
@@ -239,10 +241,14 @@ class Control:
     async def reply(self, request: Request) -> Response:
         """Send a text from a phone now; answers with Muster's answer, once it is there."""
         number = e164(request.path_params["number"])
-        body = (await self._json(request)).get("body")
-        if not isinstance(body, str) or not 1 <= len(body) <= 1600 or not _is_text(body):
-            return JSONResponse({"error": "body must be a text of 1 to 1600 characters."}, 422)
-        incoming = self.outside.receive(number, body, done=choose_question(self.world, number, body))
+        asked = await self._json(request)
+        body, media = asked.get("body", ""), asked.get("media", [])
+        if not isinstance(media, list) or len(media) > MOST or not all(kind in SAMPLES for kind in media):
+            known = ", ".join(SAMPLES)
+            return JSONResponse({"error": f"media must be a list of at most {MOST} content types: {known}."}, 422)
+        if not isinstance(body, str) or len(body) > 1600 or not _is_text(body) or not (body or media):
+            return JSONResponse({"error": "body must be a text of 1 to 1600 characters, or blank with media."}, 422)
+        incoming = self.outside.receive(number, body, done=choose_question(self.world, number, body), media=media)
         status, twiml = await self.outside.post_incoming(incoming)
         return JSONResponse({"sid": incoming.sid, "status": status, "twiml": twiml, "replies": incoming.replies})
 

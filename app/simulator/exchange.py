@@ -62,6 +62,13 @@ async def answer(send: Send, status: int, body: dict[str, object]) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
+async def answer_with(send: Send, kind: str, content: bytes) -> None:
+    """Send a medium."""
+    headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
 async def read_form(receive: Receive) -> dict[str, str]:
     """The form of a request, blank values kept, the last of a repeated name. Raises Problem for what is no form."""
     return dict(await read_pairs(receive))

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
@@ -21,6 +21,7 @@ import phonenumbers
 from app.simulator.fates import chances
 from app.simulator.faults import Faults
 from app.simulator.forms import forms_offering, origin
+from app.simulator.media import media_sid
 from app.simulator.poster import Poster
 from app.simulator.twiml import NotTwiml, messages
 from app.simulator.wire import done_date, signature
@@ -214,13 +215,16 @@ class Outside:
 
     # Incoming texts
 
-    def receive(self, number: str, body: str, *, about: str = "", step: int = -1, done: str = "") -> Message:
-        """A phone sent a text: recorded at once; `post_incoming` hands it on. `done` = the text that it answers."""
+    def receive(
+        self, number: str, body: str, *, about: str = "", step: int = -1, done: str = "", media: Sequence[str] = ()
+    ) -> Message:
+        """A phone sent a text: recorded at once; `post_incoming` hands it on. `done` = the text that it answers;
+        `media` = the content types of what comes with it."""
         phone = self.world.phone(number)
         sid = "SM" + secrets.token_hex(16)
         event = {
             "e": "in", "sid": sid, "from": number, "body": body, "at": self.world.now(), "for": about, "step": step,
-            "opt": self.world.opt_word(phone, body), "done": done,
+            "opt": self.world.opt_word(phone, body), "done": done, "media": list(media),
         }  # fmt: skip
         self.world.record(event)
         return self.world.messages[sid]
@@ -256,10 +260,14 @@ class Outside:
             "ToCountry": home, "ToState": "", "ToCity": "", "ToZip": "",
             "FromCountry": away, "FromState": "", "FromCity": "", "FromZip": "",
             "SmsMessageSid": message.sid, "SmsSid": message.sid, "MessageSid": message.sid,
-            "SmsStatus": "received", "NumMedia": "0", "NumSegments": str(message.segments),
+            "SmsStatus": "received", "NumMedia": str(len(message.media)), "NumSegments": str(message.segments),
             "Body": message.text, "To": message.to, "From": message.sender,
             "AccountSid": self.world.config.account_sid, "ApiVersion": "2010-04-01",
         }  # fmt: skip
+        for place, kind in enumerate(message.media):
+            path = f"/2010-04-01/Accounts/{self.world.config.account_sid}/Messages/{message.sid}/Media"
+            params[f"MediaUrl{place}"] = f"{self.world.address}{path}/{media_sid(message.sid, place)}"
+            params[f"MediaContentType{place}"] = kind
         if message.opt and self.world.config.advanced_opt_out and self.faults.take("opt_out_type") != "off":
             params["OptOutType"] = message.opt
         url = self.world.config.inbound_url

@@ -17,6 +17,7 @@ from app.simulator.calling import Switchboard
 from app.simulator.control import KEY, choose_question, e164
 from app.simulator.forms import LINK
 from app.simulator.guard import known_host, same_site
+from app.simulator.media import SAMPLES
 from app.simulator.outside import Outside
 from app.simulator.problems import DELIVERY
 from app.simulator.world import CHOICES, Email, Phone, World
@@ -237,9 +238,12 @@ class Pages:
         form = await request.form()
         typed = form.get("quick") or form.get("body") or ""
         body = typed.strip()[:1600] if isinstance(typed, str) else ""
+        kind = form.get("medium")
+        media = (kind,) if isinstance(kind, str) and kind in SAMPLES else ()
         failed = ""
-        if body:
-            incoming = self.outside.receive(number, body, done=choose_question(self.world, number, body))
+        if body or media:
+            done = choose_question(self.world, number, body)
+            incoming = self.outside.receive(number, body, done=done, media=media)
             status, _ = await self.outside.post_incoming(incoming)
             failed = "" if 200 <= status < 300 else f"?failed={status}"
         return RedirectResponse(f"/phones/{number}{failed}#end", 303)

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from app.simulator.calls import Call
 from app.simulator.config import SimulatorConfig
+from app.simulator.media import media_of
 from app.simulator.problems import DELIVERY
 from app.simulator.wire import rfc2822
 from app.simulator.world import Message
@@ -35,7 +36,7 @@ def message_json(message: Message, account: str) -> dict[str, object]:
         "error_message": DELIVERY.get(message.error) if message.error else None,
         "from": None if pending else message.sender,
         "messaging_service_sid": message.service,
-        "num_media": "0",
+        "num_media": str(len(message.media)),
         "num_segments": "0" if pending else str(message.segments),
         "price": f"-{0.0083 * message.segments:.5f}" if priced else None,
         "price_unit": "USD",
@@ -44,6 +45,35 @@ def message_json(message: Message, account: str) -> dict[str, object]:
         "subresource_uris": {"media": f"{uri}/Media.json"},
         "to": message.to,
         "uri": f"{uri}.json",
+    }
+
+
+def media_json(message: Message, account: str) -> dict[str, object]:
+    """The list of what came with a text: ids and content types."""
+    path = f"/{API}/Accounts/{account}/Messages/{message.sid}/Media"
+    listed = [
+        {
+            "account_sid": account,
+            "content_type": kind,
+            "date_created": rfc2822(message.created),
+            "date_updated": rfc2822(message.created),
+            "parent_sid": message.sid,
+            "sid": sid,
+            "uri": f"{path}/{sid}.json",
+        }
+        for sid, kind in media_of(message.sid, message.media).items()
+    ]
+    first = f"{path}.json?PageSize=50&Page=0"
+    return {
+        "end": max(0, len(listed) - 1),
+        "first_page_uri": first,
+        "media_list": listed,
+        "next_page_uri": None,
+        "page": 0,
+        "page_size": 50,
+        "previous_page_uri": None,
+        "start": 0,
+        "uri": first,
     }
 
 

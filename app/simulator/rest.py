@@ -20,6 +20,7 @@ from app.simulator.exchange import (
     FAULT_HANDOVER,
     NoAnswer,
     answer,
+    answer_with,
     cut,
     handover_of,
     hang,
@@ -27,12 +28,14 @@ from app.simulator.exchange import (
     read_form,
 )
 from app.simulator.faults import Faults
+from app.simulator.media import SAMPLES, media_of
 from app.simulator.problems import Problem, problem
 from app.simulator.resources import (
     MESSAGE_FILTERS,
     account_json,
     caller_ids_json,
     matches,
+    media_json,
     message_json,
     numbers_json,
     page_json,
@@ -43,6 +46,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "/2010-04-01/Accounts/"
 SERVICE = re.compile(r"MG[0-9a-f]{32}\Z")
+MEDIA = re.compile(r"/Messages/(SM[0-9a-f]{32})/Media(?:\.json|/(ME[0-9a-f]{32}))\Z")
 MESSAGE = re.compile(r"/Messages/(SM[0-9a-f]{32})\.json\Z")
 CALL = re.compile(r"/Calls/(CA[0-9a-f]{32})\.json\Z")
 
@@ -67,6 +71,9 @@ class TwilioApi:
                 self.faults.take("http")
                 raise NoAnswer
             self._authenticate(scope)
+            if medium := self._medium(scope):
+                await answer_with(send, *medium)
+                return
             status, body = await self._route(scope, receive, send)
         except Problem as found:
             status, body = found.status, found.body()
@@ -105,6 +112,10 @@ class TwilioApi:
                     if method == "POST":
                         self._update(message, await read_form(receive))
                     return 200, message_json(message, self.world.config.account_sid)
+            elif (found := MEDIA.match(rest)) and method == "GET" and not found[2]:
+                message = self.world.messages.get(found[1])
+                if message is not None and message.listed:
+                    return 200, media_json(message, self.world.config.account_sid)
             elif rest == "/Calls.json":
                 if method == "POST":
                     return await self.calls.create(receive)
@@ -123,6 +134,17 @@ class TwilioApi:
             elif method == "GET" and rest == "/OutgoingCallerIds.json":
                 return 200, caller_ids_json(self.world.config)
         raise problem(20404, path=path)
+
+    def _medium(self, scope: Scope) -> tuple[str, bytes] | None:
+        """What is at the address of a medium: its content type and itself; None for any other address."""
+        found = MEDIA.match(scope["path"].removeprefix(self._base))
+        if found is None or not found[2] or scope["method"] != "GET":
+            return None
+        message = self.world.messages.get(found[1])
+        kind = media_of(message.sid, message.media).get(found[2]) if message is not None else None
+        if kind is None:
+            raise problem(20404, path=scope["path"])
+        return kind, SAMPLES[kind]
 
     @staticmethod
     def _query(scope: Scope) -> dict[str, str]:

@@ -134,6 +134,7 @@ async def running(config: SimulatorConfig) -> AsyncIterator[Running]:
         except SimulatorError:
             simulator.world.journal.close()
             raise
+        simulator.world.address = Running(simulator, http.getsockname()[1], 0).url
         server = _Server(
             uvicorn.Config(
                 simulator, access_log=False, log_config=None, lifespan="on", ws="none", backlog=512,

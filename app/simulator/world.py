@@ -54,6 +54,7 @@ class Message:
     http: int | None = None
     replies: list[str] = field(default_factory=list)
     listed: bool = True
+    media: tuple[str, ...] = ()  # content types of what came with it
 
     @property
     def code(self) -> str | None:
@@ -106,6 +107,8 @@ class World:
     def __init__(self, config: SimulatorConfig, now: Callable[[], float]) -> None:
         self.config = config
         self.now = now
+        self.address = f"http://{config.host}:{config.http_port}"
+        """Where its API answers; right once the port is known."""
         self.journal = Journal(config.journal)
         self.scheduler = Scheduler(now)
         self._forget()
@@ -228,7 +231,7 @@ class World:
         message = Message(
             sid=event["sid"], direction="inbound", to=self.config.sender, sender=event["from"], body=event["body"],
             text=event["body"], status="received", created=at, updated=at, sent=at, segments=segments(event["body"]),
-            about=event["for"], step=event["step"], opt=event["opt"],
+            about=event["for"], step=event["step"], opt=event["opt"], media=tuple(event.get("media", ())),
         )  # fmt: skip
         phone = self.phone(message.sender)
         self._file(message, phone)

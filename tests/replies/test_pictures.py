@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from app.kernel.db import row
+from app.replies.lost import LostTexts
 from tests.journeys.crew import Crew, Desk, Person, a_number, a_person
+from tests.stack import ACCOUNT, AUTH_TOKEN
 
 ACCOUNT_MEDIA = "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media"
 PICTURE = {"content_type": "image/jpeg", "url": f"{ACCOUNT_MEDIA}/ME1"}
@@ -69,6 +73,34 @@ async def test_a_count_that_is_no_number_costs_nobody_their_words(the_desk: Desk
     for wrong in ("x", "-1", "", "99999", "²"):
         await the_desk.text(person.mobile, "tills down", NumMedia=wrong)
     assert [report["media"] for report in await the_desk.reports(key)] == [[]] * 5
+
+
+async def test_a_phone_of_the_simulator_sends_a_picture_that_the_account_alone_can_see(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    the_desk.simulator.simulator.world.now = lambda: the_desk.clock.now().timestamp()
+    asked = {"body": "", "media": ["image/png", "text/vcard"]}
+    sent = (await the_desk.carrier.post(f"/simulator/phones/{person.mobile}/reply", json=asked)).json()
+    assert sent["status"] == 0, "nobody listens at our address"
+    the_desk.clock.advance(seconds=22)
+    assert await LostTexts(the_desk.house, the_desk.providers).step() == 1
+    (report,) = await the_desk.reports(key)
+    assert [medium["content_type"] for medium in report["media"]] == ["image/png", "text/vcard"]
+    picture = report["media"][0]["url"]
+    assert (await the_desk.carrier.get(picture)).status_code == 401
+    shown = await the_desk.carrier.get(picture, auth=(ACCOUNT, AUTH_TOKEN))
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/png")
+    assert shown.content.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("media", [["image/tiff"], "image/png", ["image/png"] * 11, [1]])
+async def test_the_simulator_says_what_it_cannot_send(the_desk: Desk, media: object) -> None:
+    asked = {"body": "look", "media": media}
+    refused = await the_desk.carrier.post(f"/simulator/phones/{a_number()}/reply", json=asked)
+    assert refused.status_code == 422
+    assert "media" in refused.json()["error"]
 
 
 async def test_a_strangers_picture_is_recorded_and_not_answered(the_desk: Desk, at_the_desk: Crew) -> None:
