@@ -319,12 +319,14 @@ def wrong_with(kind: str, reason: str, channels: Sequence[str], by: str | None =
 def ways_left(routes: Mapping[str, str], flagged: Collection[str]) -> list[str]:
     """What still reaches somebody, from `routes` (channel -> address); `flagged` addresses have something wrong."""
     found = []
+    # Where only an email address is wrong, there is no number that another one would stand for.
+    numbers = {address for address in flagged if "@" not in address}
     if "sms" in routes:
-        found.append("text" if routes["sms"] in flagged else "text to another number")
+        found.append("text" if not numbers or routes["sms"] in numbers else "text to another number")
     if "email" in routes:
         found.append("email")
     if "voice" in routes:
-        found.append("call" if routes["voice"] in flagged else "call to another number")
+        found.append("call" if not numbers or routes["voice"] in numbers else "call to another number")
     return found
 
 

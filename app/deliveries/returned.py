@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,10 +31,16 @@ async def came_back(
     # Whoever sent it back may have given the mail an id of its own.
     message_id = entry["provider_message_id"] or house.signer.attempt_token(attempt_id)
     await record_all(session, house, [Received(attempt_id, message_id, cause.status)])
-    detail = reasons.provider_words(f"{status} {said.removeprefix(status)}".strip(), entry["address"])
-    if detail:
-        await repository.explain(session, attempt_id, f"{cause.reason} ({' '.join(detail.split())})", State.FAILED)
+    told = ": ".join(part for part in (status, _plain(said, status)) if part)
+    if detail := reasons.provider_words(told, entry["address"]):
+        await repository.explain(session, attempt_id, f"{cause.reason} ({detail})", State.FAILED)
     return True
+
+
+def _plain(said: str, status: str) -> str:
+    """A server's words without the codes and the address that they begin with."""
+    words = " ".join(said.split())
+    return re.sub(rf"^(?:[245]\d\d[ -])?(?:{re.escape(status)}\s+)?(?:<[^>]*>:?\s*)?", "", words)
 
 
 async def of_link(session: AsyncSession, delivery_id: int) -> int | None:

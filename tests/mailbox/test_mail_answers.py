@@ -156,14 +156,14 @@ async def test_what_nobody_meant_as_an_answer_changes_nothing(
 
 
 RETURNED = {
-    "bounce-postfix": ("the mailbox does not exist (5.1.1 550 5.1.1 <", True),
-    "bounce-gmail": ("the mailbox does not exist (5.1.1 550-5.1.1 The email account", True),
-    "bounce-exchange": ("the mailbox does not exist (5.1.10 550 5.1.10 RESOLVER.ADR", True),
-    "bounce-qmail": ("the mailbox does not exist (5.1.1 Remote host said", True),
-    "bounce-exim": ("the mailbox does not exist (5.1.1 550 5.1.1 <", True),
-    "bounce-mailbox-full": ("the mailbox is full (5.2.2 552 5.2.2 Mailbox full)", False),
-    "bounce-gave-up": ("the recipient's mail server could not be reached in time (4.4.1 ", False),
-    "bounce-refused-words": ("the recipient's mail server refused the message (5.7.1 ", False),
+    "bounce-postfix": ("the mailbox does not exist (5.1.1: Recipient address rejected: User unknown)", True),
+    "bounce-gmail": ("the mailbox does not exist (5.1.1: The email account", True),
+    "bounce-exchange": ("the mailbox does not exist (5.1.10: RESOLVER.ADR", True),
+    "bounce-qmail": ("the mailbox does not exist (5.1.1: Remote host said", True),
+    "bounce-exim": ("the mailbox does not exist (5.1.1: User unknown in virtual mailbox table)", True),
+    "bounce-mailbox-full": ("the mailbox is full (5.2.2: Mailbox full)", False),
+    "bounce-gave-up": ("the recipient's mail server could not be reached in time (4.4.1: connect to", False),
+    "bounce-refused-words": ("the recipient's mail server refused the message (5.7.1: Message rejected", False),
 }
 """How the reason begins, and whether the address is flagged."""
 

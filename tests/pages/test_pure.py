@@ -234,3 +234,16 @@ def test_the_button_says_what_it_will_do(channels: dict[str, int], total: int, d
 def test_a_timeline_entry_of_a_kind_not_known_here_is_still_shown() -> None:
     assert page_words.entry("moon_landed", {}, None) == "Moon landed"
     assert page_words.entry("bulletin_sent", {}, None) == "Bulletin sent", "nor does a missing figure break the page"
+
+
+@pytest.mark.parametrize(
+    ("routes", "flagged", "left"),
+    [
+        ({"sms": "+12062000001"}, {"a@example.org"}, ["text"]),
+        ({"sms": "+12062000002", "email": "a@example.org"}, {"+12062000001"}, ["text to another number", "email"]),
+        ({"voice": "+12062000001"}, {"+12062000001"}, ["call"]),
+        ({}, {"+12062000001"}, []),
+    ],
+)
+def test_what_still_reaches_somebody_is_named(routes: dict[str, str], flagged: set[str], left: list[str]) -> None:
+    assert page_words.ways_left(routes, flagged) == left
