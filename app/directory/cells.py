@@ -34,6 +34,8 @@ _FLOAT_IN_NUMBER = re.compile(r"(\d{3})[.,]0$|^(\+?\d{4,})[.,]0+$")
 
 _SHORTENED = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s?e\s?\+\s?\d{1,3}|[+-]?\d[.,]\d+\s?e\s?\d{1,3}", re.IGNORECASE)
 _SHORTENED_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s?e\s?\+?\s?\d{1,3}", re.IGNORECASE)
+BEGINS_SPOILED = frozenset("#+-0123456789")
+"""What a spoiled cell begins with; nearly all others need no second look."""
 _HASHES = re.compile(r"#{3,}")
 _ERRORS = frozenset({
     "#N/A", "#NV", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#BEZUG!", "#WERT!",

@@ -16,6 +16,8 @@ T = TypeVar("T")
 _BETWEEN_NUMBERS = re.compile(
     r"\s*[;/,|\n&]\s*|\s+(?:or|and|und|oder|ou|et|o|y|e|of|en)\s+|\s*-?\s+(?=\+)", re.IGNORECASE
 )
+_MAY_DIVIDE = re.compile(r"[;/,|\n&]|\s\+|[a-z]\s", re.IGNORECASE)
+"""What every cell with two numbers has; nearly all others need no second look."""
 _BETWEEN_ADDRESSES = re.compile(r"\s*[;,|/\n]\s*|(?<=\w)\s+(?=\S+@)")
 _ANGLED = re.compile(r"<\s*([^<>\s]+@[^<>\s]+)\s*>")
 _MOST_SHOWN = 40
@@ -121,6 +123,8 @@ def read_numbers(text: str, country: str | None) -> Found[Number]:
     what makes no valid number together. What begins with an area code alone is never divided: the rest would be read
     as a number of its own, and be a stranger's.
     """
+    if not _MAY_DIVIDE.search(text):
+        return Found((read_number(text, country),))
     written = _BETWEEN_NUMBERS.split(text)
     pieces = [piece for piece in written if _digits(piece)]
     if len(written) < 2 or not pieces or _digits(pieces[0]) < _LEAST_DIGITS:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from app.directory.cells import spoiled
+from app.directory.cells import BEGINS_SPOILED, spoiled
 from app.directory.contact_cells import Contacts, quoted, read_contacts, read_emails, read_numbers
 from app.directory.folding import fold, id_key
 from app.directory.languages import read_language
@@ -134,7 +134,11 @@ class Reading:
             yield Batch(_copy_text(staged), rows_read)
 
     def _stage(self, row: Row, width: int) -> list[str | None] | None:
-        spoilt = {column: why for column, text in row.cells.items() if text and (why := spoiled(text, column))}
+        spoilt = {
+            column: why
+            for column, text in row.cells.items()
+            if text and text[0] in BEGINS_SPOILED and (why := spoiled(text, column))
+        }
         faults = self._faults(row, width, spoilt)
         cells = row.cells
         employee_id = cells["id"]

@@ -20,12 +20,13 @@ LABELS: dict[str, str] = {
 _WORD = "|".join(sorted({label for labels in LABELS.values() for label in labels.split("|")}, key=len, reverse=True))
 _BEFORE = re.compile(rf"[(\[]?\b(?:{_WORD})\b[)\]]?(?:\s*[.:)\]=-]+\s*|\s+|(?=\+))", re.IGNORECASE)
 _BEHIND = re.compile(rf"(?<=[\d\s)])[\s,:-]*[(\[]?\b(?:{_WORD})\b\.?[)\]]?\s*$", re.IGNORECASE)
+_LETTER = re.compile(r"[^\W\d_]")
 _FAX = re.compile(r"\b(?:fax|telefax|téléfax)\b", re.IGNORECASE)
 
 
 def without_labels(text: str) -> str:
     """The text without the labels before and behind it, however many: `Work mobile: 0170 1` is `0170 1`."""
-    if text.isascii() and not any(sign.isalpha() for sign in text):
+    if not _LETTER.search(text):
         return text
     while found := _BEFORE.match(text):
         text = text[found.end() :].lstrip()

@@ -92,7 +92,9 @@ def read_number(text: str, country: str | None) -> Number:
 
 def plain_number(text: str) -> str:
     """The text in plain signs and without labels (`Mobile:`, `(work)`)."""
-    return without_labels(" ".join(_INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).split()))
+    if not text.isascii():
+        text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    return without_labels(" ".join(text.split()))
 
 
 def has_extension(text: str) -> bool:
@@ -140,7 +142,7 @@ def _number(number: PhoneNumber, region: str | None, kind: int, country: str | N
 
 def to_be_texted(number: Number) -> Number:
     """The same number as a mobile, where its country writes those in another way than its fixed lines."""
-    if number.can_text:
+    if number.can_text or number.country != "AR":
         return number
     parsed = phonenumbers.parse(number.e164, None)
     mobile = as_mobile(parsed)

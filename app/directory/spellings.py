@@ -24,13 +24,16 @@ MEXICO, ARGENTINA, BRAZIL = 52, 54, 55
 DIALLED_BEFORE = {MEXICO: ("1", "044", "045", "01")}
 """Country code -> what stood before a mobile number once and is no part of it any more."""
 
+_CHANGED = frozenset({*DIALLED_BEFORE, BRAZIL})
+"""Countries whose numbers of before are in no plan any more. Nobody else's are looked up for it."""
+
 _AREA_DIGITS = 2
 """Of a Brazilian number: the 9 stands behind them."""
 
 
 def as_dialled_now(number: PhoneNumber) -> PhoneNumber:
     """The number in its plan's present form; itself when the plan has it as it is, or in no form that we know."""
-    if classify(number)[1] != PhoneNumberType.UNKNOWN:
+    if number.country_code not in _CHANGED or _in_plan(number):
         return number
     return next((form for form in _present_forms(number) if _in_plan(form)), number)
 
