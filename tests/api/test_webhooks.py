@@ -333,6 +333,25 @@ async def test_a_text_without_its_sid_is_a_bad_request(muster: Stack) -> None:
         check_problem(await post_webhook(muster, "/webhooks/twilio/inbound", form), 400)
 
 
+async def test_a_text_from_another_spelling_of_the_number_is_its_holders(quiet: Stack) -> None:
+    kept = {"M1": "+52 1 55 1234 5679", "A1": "+5493412345678"}
+    people = "".join(f"{who},Person {who},IT,{number}\n" for who, number in kept.items())
+    await quiet.import_people(f"id,name,department,mobile\n{people}".encode())
+    for who, sender in {"M1": "+5215512345679", "A1": "+543412345678"}.items():
+        for word, reasons in (("STOP", ["opted_out"]), ("START", [])):
+            assert (await post_webhook(quiet, "/webhooks/twilio/inbound", incoming(sender, word))).status_code == 200
+            (person,) = (await quiet.call("GET", "/people", params={"q": who}))["items"]
+            assert person["contact_points"][0]["suppressed"] == reasons
+        await post_webhook(quiet, "/webhooks/twilio/inbound", incoming(sender, f"the tills of {who} are down"))
+    async with quiet.house.db.begin() as session:
+        found = await rows(
+            session,
+            """SELECT p.employee_id AS who FROM field_report f JOIN person p ON p.id = f.person_id
+               WHERE f.text LIKE 'the tills of %' ORDER BY f.id""",
+        )
+    assert [entry["who"] for entry in found] == ["M1", "A1"]
+
+
 ODD = """\
 id,name,department,mobile,email
 R1,Early,IT,+15005553005,r1@example.com

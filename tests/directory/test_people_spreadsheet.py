@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from app.directory.importing import Report
+from app.review.formats.csv_format import guarded
 from tests.directory.damaged import FILE, PEOPLE, REPORT, told
 from tests.directory.sheets import workbook
 
@@ -46,3 +47,14 @@ async def test_the_same_rows_in_a_workbook_give_the_same_report(load: Load, look
     assert report.as_dict() == REPORT | expected
     for employee_id, wanted in PEOPLE.items():
         assert told(await look(employee_id)) == wanted
+
+
+async def test_what_muster_exports_is_imported_again_unchanged(load: Load) -> None:
+    """The columns of people in the review's CSV, guarded as there."""
+    people = "id,name,department,site\n=1+1,=Ann,+IT,@Boston\n00123,-Bo,IT,\n"
+    assert (await load(people)).created == 2
+    rows = [[guarded(cell) for cell in row.split(",")] for row in people.splitlines()[1:]]
+    exported = "\n".join(["person_id,name,department,site,status", *(",".join([*row, "waiting"]) for row in rows)])
+    again = await load("\ufeff" + exported.replace("\n", "\r\n"))
+    assert (again.created, again.updated, again.unchanged, again.rejected) == (0, 0, 2, [])
+    assert [issue.column for issue in again.warnings] == ["status"]
