@@ -102,8 +102,8 @@ async def recorded_before(
     await row(session, "SELECT id FROM delivery WHERE id = :id FOR NO KEY UPDATE", {"id": delivery_id})
     found = await row(
         session,
-        """SELECT d.responded_at, k.response, k.via, k.at, k.account_id, p.name, coalesce(a.name, p.name) AS by
-           FROM delivery d JOIN person p ON p.id = d.person_id
+        """SELECT d.responded_at, k.response, k.via, k.at, k.account_id, v.name, coalesce(a.name, v.name) AS by
+           FROM delivery d JOIN person_version v ON v.id = d.person_version_id
            LEFT JOIN LATERAL (SELECT * FROM acknowledgment k WHERE k.delivery_id = d.id
                               ORDER BY k.at DESC, k.id DESC LIMIT 1) k ON true
            LEFT JOIN account a ON a.id = k.account_id
