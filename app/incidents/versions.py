@@ -83,6 +83,6 @@ async def hold(
     listed = [_told(change) for change in found]
     what = "; ".join(f"{entry['what']} by {entry['by']} at {entry['at']}" for entry in listed)
     raise Changed(
-        f"This is not the present version any more: {what}. Nothing was done. Get it again, and decide anew.",
+        f"This has changed since the version you named: {what}. Nothing was done. Get it again, then decide.",
         changed=listed,
     )
