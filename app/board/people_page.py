@@ -20,7 +20,7 @@ from app.directory import service as directory
 from app.incidents import service as incidents
 from app.kernel.errors import Changed, Conflict, MusterError
 from app.kernel.house import House
-from app.replies import behalf
+from app.replies import behalf, reports
 from app.web.forms import Form
 from app.web.inputs import Text
 from app.web.templating import page, see
@@ -127,6 +127,7 @@ async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Readin
         help_open, help_total = await page_reads.open_help(
             session, incident["id"], department=department, limit=page_view.HELP_LIST
         )
+        possible, _ = await reports.waiting(session, visit.actor, incident["id"], limit=page_view.HELP_LIST)
     full = visit.actor.may(Action.READ_ADDRESSES)
     listed = []
     for entry in found:
@@ -141,6 +142,7 @@ async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Readin
         filters=filters,
         help=page_view.help_rows(visit, help_open),
         help_total=help_total,
+        possible=possible,
         words=page_words,
         groups=[(name, list(members)) for name, members in groupby(listed, key=lambda entry: entry["department"])],
         total=int(found[0]["in_all"]) if found else 0,

@@ -30,7 +30,8 @@ class OwnWords:
 
 HELP_WORDS = f"""(SELECT coalesce(jsonb_agg(to_jsonb(said) ORDER BY said.at DESC), '[]') FROM (
     (SELECT f.text, f.media, f.at, f.via, NULL AS by FROM field_report f
-     WHERE f.incident_id = h.incident_id AND f.person_id = h.person_id ORDER BY f.id DESC LIMIT {MOST})
+     WHERE f.incident_id = h.incident_id AND (f.person_id = h.person_id OR f.help_request_id = h.id)
+     ORDER BY f.id DESC LIMIT {MOST})
     UNION ALL
     (SELECT k.note, '[]', k.at, k.via, noted.name FROM acknowledgment k JOIN account noted ON noted.id = k.account_id
      WHERE k.delivery_id = h.delivery_id AND k.response = 'need_help' AND k.note IS NOT NULL

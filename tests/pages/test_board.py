@@ -142,6 +142,10 @@ async def test_each_request_for_help_has_its_number_the_persons_own_words_and_it
     assert "Call first: 1 person needs help" in sheet.text
     assert sheet.text.index("Amara Vance") < sheet.text.index("Grace O'Brien"), "who needs help is called first"
     assert "Unassigned" in sheet.text
+    await _answer(site, "C2", "OK", "a customer collapsed")
+    sheet = await (await site.surfer("commander")).get(f"{K}/call-sheet")
+    assert "Call next: 1 person may need help" in sheet.text
+    assert "a customer collapsed" in sheet.text
     # Whoever takes a request can call, whatever the role.
     lead = await site.surfer("communications_lead")
     mine = await lead.press(await lead.get(K), "/take", "Assign to me")

@@ -87,6 +87,8 @@ async def test_what_changed_arrives_within_two_seconds(database_url: str, tmp_pa
             )  # fmt: skip
             took = await _until(parts, "part-help", "Amara Vance")
             assert took < 2.0, took
+            await muster.reply("+19725550101", "The gate is stuck and it is getting loud")
+            assert await _until(parts, "part-help", "The gate is stuck") < 2.0, "the person's words reach an open board"
             await muster.call("PATCH", f"/incidents/{key}", {"status": "identified", "reason": "found it"})
             assert await _until(parts, "part-head", "Identified") < 2.0
 
