@@ -8,6 +8,7 @@ from app.simulator.outside import Outside
 from app.simulator.world import Email, Message, World
 
 ASKS_FOR_CODE = re.compile(r"(?=.*\bcode\b).*(\?|\b(which|with|add|include)\b)", re.IGNORECASE | re.DOTALL)
+OF_HELP = re.compile(r"\bneeds help\b")
 RETRY = 100  # steps from here on are second tries of step - RETRY
 RETRY_AFTER = (3.0, 20.0)
 PAGE_TRIES = 4  # a page that does not come is opened again, by people as by browsers
@@ -40,9 +41,9 @@ class People:
                 self.world.scheduler.at(at, self._act, message, step, act)
 
     def _notice(self, message: Message) -> None:
-        """A text that asks nothing and holds a link: whoever answers texts opens it, and takes who needs help there."""
+        """Somebody else needs help: whoever answers texts opens the link, and takes the requests there."""
         link = staff_link(message.text, self.world.config.inbound_url)
-        if link and message.fate.acts and (message.sid, 0) not in self.world.acted:
+        if link and OF_HELP.search(message.text) and message.fate.acts and (message.sid, 0) not in self.world.acted:
             at = self._later(message.updated, OPENS_NOTICE, message.to, message.ordinal)
             self.world.scheduler.at(at, self._take, message, link)
 

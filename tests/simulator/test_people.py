@@ -97,10 +97,10 @@ async def test_whoever_is_told_of_help_takes_what_nobody_has(lively: Stand) -> N
     assert [(got.path, got.form) for got in lively.receiver.pressed] == [
         ("/a/notice-1", {"nonce": "n-notice-1", "request": "7", "do": "take"})
     ]
-    # What offers nothing to take is only read.
-    lively.receiver.html = "<html><body>It is over.</body></html>"
+    # Nothing else that asks nothing is opened.
     read = await lively.send(OK, body=f"It is over. {lively.link('news-1')}")
-    await until(lambda: (read, 0) in world.acted)
+    await until(lambda: world.messages[read].status == "delivered")
+    assert len(world.scheduler) == 0
     assert len(lively.receiver.pressed) == 1
     assert lively.receiver.incoming == [], "nothing is answered by text"
 
