@@ -11,6 +11,9 @@ from app.incidents import timeline
 from app.kernel.db import notify, row, run
 
 
+HELP = "need_help"
+
+
 @dataclass(frozen=True)
 class Act:
     """One acknowledgment. `at` is when the person answered; `account_id` is who recorded it on their behalf."""
@@ -24,7 +27,10 @@ class Act:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of an act. `response` is what stands now; `latest` is false when a later act was known already."""
+    """What became of an act. `response` is what stands now; `latest` is false when a later act was known already.
+
+    `counted` is false for what an all-clear does not ask for: nothing was kept, and nothing changed.
+    """
 
     delivery_id: int
     incident_id: int
@@ -35,16 +41,19 @@ class Recorded:
     response: str
     late: bool
     latest: bool
+    counted: bool = True
 
 
 async def respond(session: AsyncSession, delivery_id: int, act: Act, *, now: datetime, actor: str) -> Recorded | None:
     """Records the act and makes it the delivery's response, unless a later one is known. None: no such delivery.
 
+    An all-clear asks for nothing: of its readers only a request for help is kept.
+
     Late means after the incident was closed or the bulletin replaced; it is kept and counted all the same.
     """
     found = await row(
         session,
-        """SELECT d.id, d.incident_id, d.bulletin_id, d.person_id, d.response, d.responded_at, i.key, b.number,
+        """SELECT d.id, d.incident_id, d.bulletin_id, d.person_id, d.response, d.responded_at, i.key, b.number, b.asks,
                   (i.closed_at IS NOT NULL OR d.cancel_reason IS NOT DISTINCT FROM 'superseded') AS late
            FROM delivery d JOIN incident i ON i.id = d.incident_id JOIN bulletin b ON b.id = d.bulletin_id
            WHERE d.id = :id AND b.sent_at IS NOT NULL FOR NO KEY UPDATE OF d""",
@@ -52,6 +61,11 @@ async def respond(session: AsyncSession, delivery_id: int, act: Act, *, now: dat
     )
     if found is None:
         return None
+    if not found["asks"] and act.response != HELP:
+        return Recorded(
+            delivery_id, found["incident_id"], found["key"], found["bulletin_id"], found["person_id"],
+            found["response"], act.response, late=False, latest=False, counted=False,
+        )  # fmt: skip
     await run(
         session,
         """INSERT INTO acknowledgment (delivery_id, response, via, at, recorded_at, account_id, note, late)

@@ -11,7 +11,7 @@ from app.access import service as access
 from app.access.matrix import Actor
 from app.bulletins import service as bulletins
 from app.deliveries.models import RESPONSES
-from app.deliveries.responses import Act
+from app.deliveries.responses import HELP, Act
 from app.incidents import service as incidents
 from app.kernel.db import row
 from app.kernel.errors import Changed, Conflict, FieldError, Invalid, NotFound
@@ -63,6 +63,11 @@ async def acknowledge(
         raise Invalid("The answer cannot be recorded.", errors)
     if bulletin["sent_at"] is None:
         raise Conflict(f"Bulletin {number} has not been sent yet, so nobody can have answered it.")
+    if not bulletin["asks"] and response != HELP:
+        raise Conflict(
+            f"Bulletin {number} is an all-clear, which asks for no answer. If they need help, record need_help; to "
+            "correct an earlier answer, record it for the bulletin that asked."
+        )
     found = await row(
         session,
         """SELECT d.id, dep.name AS department FROM delivery d JOIN person p ON p.id = d.person_id

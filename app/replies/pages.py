@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.api import HouseDep
 from app.deliveries.models import RESPONSES
-from app.deliveries.responses import Act
+from app.deliveries.responses import HELP, Act
 from app.kernel.errors import NotFound
 from app.kernel.house import House
 from app.replies import help_requests, notice_page, reports, service, staff
@@ -27,7 +27,9 @@ NONCE_SECONDS = 12 * 3600
 MAX_NOTE = 2000
 
 PRESS_AGAIN = "This page was open for a long time, so your answer was not taken yet. Press your answer once more."
+NOTHING_ASKED = "Thank you. You don't need to answer this."
 PRESS_ONE = "Press one of the three buttons, or write something to the incident team."
+PRESS_HELP = "Press the button if you need help, or write something to the incident team."
 TOO_LONG = f"Your text is longer than {MAX_NOTE} characters, so nothing was sent. Shorten it and press again."
 
 Token = Annotated[str, Path(max_length=100)]
@@ -35,7 +37,8 @@ Token = Annotated[str, Path(max_length=100)]
 
 @router.api_route("/a/{token}", methods=["GET", "HEAD"])
 async def staff_page(
-    token: Token, request: Request, house: HouseDep, said: Annotated[str, Query(max_length=5)] = ""
+    token: Token, request: Request, house: HouseDep, said: Annotated[str, Query(max_length=5)] = "",
+    thanks: Annotated[str, Query(max_length=5)] = "",
 ) -> Response:
     """Shows; changes nothing. Link scanners and previews fetch it before people do."""
     async with house.db.begin() as session:
@@ -46,7 +49,7 @@ async def staff_page(
         delivery = await _delivery(session, house, token)
         if not delivery["active"]:
             return _gone(request)
-        return await _page(request, session, house, token, delivery, said=bool(said))
+        return await _page(request, session, house, token, delivery, said=bool(said), thanks=bool(thanks))
 
 
 @router.post("/a/{token}")
@@ -70,7 +73,7 @@ async def answer(token: Token, request: Request, house: HouseDep) -> Response:
         if not house.signer.nonce_ok("staff", str(delivery["id"]), form.text("nonce"), now, NONCE_SECONDS):
             return await again(PRESS_AGAIN, 409)
         if response not in (*RESPONSES, "") or not (response or note):
-            return await again(PRESS_ONE, 422)
+            return await again(PRESS_ONE if delivery["asks"] else PRESS_HELP, 422)
         if len(note) > MAX_NOTE:
             return await again(TOO_LONG, 422)
         if response and not staff.answered_just_now(delivery, response, now):
@@ -83,7 +86,8 @@ async def answer(token: Token, request: Request, house: HouseDep) -> Response:
             said = NewReport(note, "page", delivery["incident_id"], delivery["person_id"])
             said = replace(said, maybe_help=maybe_help, maybe_stop=words.maybe_stop)
             await reports.add(session, house, said, key=delivery["key"])
-    return see(f"/a/{token}{'?said=1' if note else ''}#answer")
+        thanks = not (note or delivery["asks"] or response == HELP)
+    return see(f"/a/{token}{'?said=1' if note else '?thanks=1' if thanks else ''}#answer")
 
 
 async def _delivery(session: AsyncSession, house: House, token: str) -> RowMapping:
@@ -103,7 +107,7 @@ async def _notice(session: AsyncSession, house: House, token: str) -> RowMapping
 
 async def _page(
     request: Request, session: AsyncSession, house: House, token: str, delivery: RowMapping,
-    *, said: bool = False, problem: str = "", note: str = "", status: int = 200,
+    *, said: bool = False, thanks: bool = False, problem: str = "", note: str = "", status: int = 200,
 ) -> HTMLResponse:  # fmt: skip
     return page(
         request,
@@ -114,6 +118,7 @@ async def _page(
         staff=await staff.show(session, house, delivery),
         d=delivery,
         said=said,
+        thanks=NOTHING_ASKED if thanks else "",
         problem=problem,
         note=note,
         most=MAX_NOTE,

@@ -41,7 +41,7 @@ async def find(session: AsyncSession, delivery_id: int) -> RowMapping | None:
         session,
         """
         SELECT d.id, d.person_id, d.audience, d.language, d.response, d.responded_via, d.responded_at, d.cancel_reason,
-               p.name, p.title AS job, p.active, b.number, b.stage, b.severity, b.facts, b.sent_at,
+               p.name, p.title AS job, p.active, b.number, b.stage, b.asks, b.severity, b.facts, b.sent_at,
                b.state AS bulletin_state, i.id AS incident_id, i.key, i.title, i.drill, i.simulated, i.closed_at,
                i.revision_id,
                (SELECT n.id FROM delivery n JOIN bulletin nb ON nb.id = n.bulletin_id

@@ -122,7 +122,7 @@ class People:
         """A mail was stored: some people open the page in it, later, and press a button there."""
         answer = self.world.mail_fate(mail.to).answer
         link = staff_link(f"{mail.text}\n{mail.html}", self.world.config.inbound_url)
-        if not self.world.config.auto or not answer or link is None or (mail.id, 0) in self.world.acted:
+        if not self.world.config.auto or not (answer and mail.asks) or link is None or (mail.id, 0) in self.world.acted:
             return
         at = self._later(mail.at, OPENS_MAIL, mail.to, len(self.world.mailboxes[mail.to.lower()]))
         self.world.scheduler.at(at, self._open, mail, link, answer)

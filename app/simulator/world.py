@@ -100,6 +100,11 @@ class Email:
     answer: str = ""
     opened: bool = False
 
+    @property
+    def asks(self) -> bool:
+        """Whether its reader is to answer on its page. An all-clear only says where to read on."""
+        return "Read it here:" not in self.text
+
 
 class World:
     """The carrier's memory. `record` writes an event and applies it; reading is through the public attributes."""
