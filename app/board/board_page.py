@@ -24,6 +24,8 @@ from app.web.templating import page, see
 
 router = APIRouter()
 
+NO_ALL_CLEAR = "No all-clear has gone out yet. Write it first, or close without it and say why."
+
 Changing = Annotated[Posted, Depends(posting(Action.CHANGE_INCIDENT))]
 Helping = Annotated[Posted, Depends(posting(Action.TAKE_HELP))]
 RequestId = Annotated[int, Path(ge=1, le=2**62)]
@@ -99,11 +101,17 @@ def _chosen(form: Form, name: str) -> str | None:
 
 @router.post("/incidents/{key}/close")
 async def close(key: Text, request: Request, house: HouseDep, posted: Changing) -> Response:
-    """Ends the incident for good; with open help requests only when that is said of as many as there are."""
+    """Ends the incident for good, and leads to its review.
+
+    With open help requests only when that is said of as many as there are, and without an all-clear to those who were
+    told only when that is said.
+    """
     form = posted.form
     try:
         async with house.db.begin() as session:
             incident = await incidents.get(session, key, lock=True)
+            if incidents.all_clear_missing(incident) and not form.text("without_all_clear"):
+                raise Conflict(NO_ALL_CLEAR)
             asked = f"{incident['open_help']}/{incident['possible_help']}"
             accepted = bool(form.text("accept_open_help")) and form.text("open_help") in ("", asked)
             if incident["possible_help"] and not accepted and incident["closed_at"] is None:
@@ -114,7 +122,7 @@ async def close(key: Text, request: Request, house: HouseDep, posted: Changing) 
             )  # fmt: skip
     except MusterError as error:
         return await _refused(request, house, posted, key, error, "close")
-    return see(f"/incidents/{key}?done=closed")
+    return see(f"/incidents/{key}/review?done=closed")
 
 
 @router.post("/incidents/{key}/help/{request_id}/take")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.engine import RowMapping
 
 from app.access.api import HouseDep
 from app.access.matrix import Action
@@ -22,6 +23,7 @@ from app.kernel.house import House
 from app.playbooks import service as playbooks
 from app.playbooks.schema import Playbook
 from app.web.etags import Seen, seen_on_page
+from app.web.forms import Form
 from app.web.inputs import Text
 from app.web.templating import page, see
 
@@ -88,8 +90,19 @@ async def _page(
         many=total > house.confirm_above and not to_nobody,
         refusal=refusal,
         ask_first=ask_first,
+        over=_is_over(visit, incident, row),
+        all_clear_missing=incidents.all_clear_missing(incident),
+        form=Form(),
+        about="",
         words=page_words,
     )
+
+
+def _is_over(visit: Visit, incident: RowMapping, bulletin: RowMapping) -> bool:
+    """Whether this is the all-clear that went out last, and the visitor may end the incident."""
+    sent = bulletin["state"] == "sent" and not incidents.all_clear_missing(incident)
+    last = bulletin["sent_at"] == incident["last_sent_at"]
+    return sent and last and incident["closed_at"] is None and visit.may("change_incident")
 
 
 def _problems(shown: dict[str, Any]) -> list[dict[str, Any]]:

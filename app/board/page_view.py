@@ -127,6 +127,7 @@ async def load(session: AsyncSession, house: House, visit: Visit, key: str, filt
         "severity_means": level.means,
         "cadence": level.cadence,
         "open": incident["closed_at"] is None,
+        "all_clear_missing": incidents.all_clear_missing(incident),
         "bulletins": [dict(entry) for entry in written],
         "sent": [dict(entry) for entry in sent],
         "draft": next((dict(b) for b in reversed(written) if b["state"] in ("draft", "approved")), None),

@@ -253,6 +253,8 @@ def coming(entry: Mapping[str, Any]) -> str:
 
 def _status(data: Mapping[str, Any], _who: str) -> str:
     said = f"Status changed from {data['from']} to {data['to']}"
+    if data.get("without_all_clear"):
+        said += ", without an all-clear"
     if data.get("open_help"):
         said += f", with {people(data['open_help'])} still in need of help"
     if possible := data.get("possible_help"):

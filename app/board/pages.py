@@ -14,12 +14,13 @@ from app.board import (
     people_page,
     record_page,
     reports_page,
+    review_page,
     write_page,
 )
 
 router = APIRouter()
 for room in (
     home_page, declare_page, write_page, bulletin_page, board_page, live_page, people_page, record_page, reports_page,
-    numbers_page,
+    review_page, numbers_page,
 ):  # fmt: skip
     router.include_router(room.router)

@@ -42,9 +42,10 @@ Drafted = Annotated[Posted, Depends(posting(Action.DRAFT))]
 @router.get("/incidents/{key}/bulletins/new")
 async def write(
     key: Text, request: Request, house: HouseDep, visit: Drafting,
-    like: Annotated[int | None, Query(ge=1, le=1_000_000)] = None, done: Annotated[Text, Query(max_length=20)] = "",
+    like: Annotated[int | None, Query(ge=1, le=1_000_000)] = None, stage: Annotated[Text, Query(max_length=30)] = "",
+    done: Annotated[Text, Query(max_length=20)] = "",
 ) -> HTMLResponse:  # fmt: skip
-    """`like` begins from an earlier bulletin of this incident instead of from what was told last."""
+    """`like` begins from an earlier bulletin of this incident instead of from what was told last; `stage` is chosen."""
     async with house.db.begin() as session:
         incident = await incidents.get(session, key)
         if incident["closed_at"] is not None:
@@ -55,7 +56,7 @@ async def write(
         raw = page_facts.raw_values(playbook, _fresh(playbook, facts, incident, house), house.zone)
         start = Form(
             {
-                "stage": [before["stage"] if before else _stage(incident["status"])],
+                "stage": [before["stage"] if before else _stage(stage or incident["status"])],
                 "audience": list(before["audiences"] if before else playbook.audiences),
                 "like": [str(like or "")],
             }
@@ -67,7 +68,7 @@ async def write(
 
 
 def _stage(status: str) -> str:
-    """The stage that fits a status; before anything is known it is the first."""
+    """The stage that fits a status, or is named; before anything is known it is the first."""
     return status if status in STAGES else STAGES[0]
 
 

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.incidents import timeline
 from app.kernel.db import notify, row, run
 
-
 HELP = "need_help"
 
 

@@ -57,11 +57,19 @@ def due_of(house: House, incident: RowMapping, playbook: Playbook) -> datetime |
         return None
     last = None
     if incident["last_sent_at"] is not None:
-        all_clear = incident["last_stage"] == ALL_CLEAR and incident["last_state"] == "sent"
-        last = due.Told(incident["last_sent_at"], incident["last_facts"], all_clear)
+        last = due.Told(incident["last_sent_at"], incident["last_facts"], _all_clear_out(incident))
     return due.next_due(
         playbook, last, declared_at=incident["declared_at"], severity=incident["severity"], time_scale=house.time_scale
     )
+
+
+def all_clear_missing(incident: RowMapping) -> bool:
+    """Whether people were told of it, and the last that they were told is not that it is over."""
+    return incident["last_sent_at"] is not None and not _all_clear_out(incident)
+
+
+def _all_clear_out(incident: RowMapping) -> bool:
+    return bool(incident["last_stage"] == ALL_CLEAR and incident["last_state"] == "sent")
 
 
 def _show(incident: RowMapping, due_at: datetime | None, now: datetime) -> dict[str, Any]:
@@ -83,6 +91,7 @@ def _show(incident: RowMapping, due_at: datetime | None, now: datetime) -> dict[
         "declared_at": iso(incident["declared_at"]),
         "resolved_at": iso(incident["resolved_at"]),
         "closed_at": iso(incident["closed_at"]),
+        "closed_without_all_clear": incident["closed_at"] is not None and all_clear_missing(incident),
         "next_due_at": iso(due_at),
         "overdue": due_at is not None and due_at < now,
         "open_help_requests": incident["open_help"],
@@ -261,7 +270,8 @@ async def change(
             session, key=key, at=now, actor=actor.label, kind="status_changed",
             data={"from": incident["status"], "to": after, "note": note}
             | ({"open_help": incident["open_help"]} if after == CLOSED and incident["open_help"] else {})
-            | ({"possible_help": incident["possible_help"]} if after == CLOSED and incident["possible_help"] else {}),
+            | ({"possible_help": incident["possible_help"]} if after == CLOSED and incident["possible_help"] else {})
+            | ({"without_all_clear": True} if after == CLOSED and all_clear_missing(incident) else {}),
         )  # fmt: skip
     if severity and severity != incident["severity"]:
         await timeline.note(

@@ -37,7 +37,10 @@ Token = Annotated[str, Path(max_length=100)]
 
 @router.api_route("/a/{token}", methods=["GET", "HEAD"])
 async def staff_page(
-    token: Token, request: Request, house: HouseDep, said: Annotated[str, Query(max_length=5)] = "",
+    token: Token,
+    request: Request,
+    house: HouseDep,
+    said: Annotated[str, Query(max_length=5)] = "",
     thanks: Annotated[str, Query(max_length=5)] = "",
 ) -> Response:
     """Shows; changes nothing. Link scanners and previews fetch it before people do."""

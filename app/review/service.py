@@ -46,10 +46,15 @@ async def build(session: AsyncSession, house: House, key: str) -> Record:
 async def export(house: House, key: str, format: str) -> bytes:
     """The record in one format, as it was at one moment. Raises NotFound, Invalid (no such format), NotYet."""
     found = formats.find(format)
+    record = await frozen(house, key)
+    return await asyncio.to_thread(found.render, record)
+
+
+async def frozen(house: House, key: str) -> Record:
+    """The record as it was at one moment, read in a transaction of its own. Raises NotFound."""
     async with house.db.begin() as session:
         await repository.freeze(session)
-        record = await build(session, house, key)
-    return await asyncio.to_thread(found.render, record)
+        return await build(session, house, key)
 
 
 async def _timeline(session: AsyncSession, incident_id: int, key: str) -> list[dict[str, Any]]:

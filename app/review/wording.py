@@ -82,7 +82,8 @@ def _sentence(kind: str, data: Mapping[str, Any]) -> str:
         still = f", {people(data['open_help'])} still asking for help" if data.get("open_help") else ""
         if possible := data.get("possible_help"):
             still += f", {counted(possible, 'possible call for help', 'possible calls for help')} not checked"
-        return f"{what} from {data['from']} to {data['to']}{still}"
+        untold = ", without an all-clear" if data.get("without_all_clear") else ""
+        return f"{what} from {data['from']} to {data['to']}{untold}{still}"
     if kind == "commander_changed":
         return f"{data['person']['name']} took command"
     if kind.startswith("bulletin_"):
