@@ -12,7 +12,7 @@ from app.directory import service as directory
 from app.incidents import timeline
 from app.kernel.db import notify
 from app.kernel.house import House
-from app.replies import reports, repository, whose, wording
+from app.replies import news, reports, repository, whose, wording
 from app.replies.models import Handled
 from app.replies.parse import Answer, CarrierWord, Meaning, Words, as_words
 from app.replies.questions import Question
@@ -21,8 +21,12 @@ from app.replies.texts import LATE_DAYS, Text, drills, incident_of, report
 
 
 async def passed_on(session: AsyncSession, house: House, text: Text, words: Words) -> Handled:
-    """Words: kept whole as a field report."""
-    await report(session, house, text, maybe_help=words.maybe_help, maybe_stop=words.maybe_stop)
+    """Words: kept whole as a field report. Possible help in reply to an all-clear opens a request as well, which then
+    stands for it."""
+    told = await news.meant(session, house, text) if words.maybe_help else None
+    await report(session, house, text, maybe_help=words.maybe_help and told is None, maybe_stop=words.maybe_stop)
+    if told:
+        return await news.ask_for_help(session, house, text, told)
     questions = await repository.questions(session, text.ids, text.numbers)
     # Where the carrier has answered already, a second answer would only confuse.
     answer = None
@@ -71,9 +75,15 @@ def _may_be_help(meant: Meaning) -> bool:
 
 
 async def ask_back(session: AsyncSession, house: House, text: Text, meant: CarrierWord) -> Handled:
-    """HELP and YES are carriers' words: never an answer. HELP is passed on, because it may be meant."""
+    """HELP and YES are carriers' words: never an answer. HELP is passed on, because it may be meant; in reply to an
+    all-clear it can mean nothing else."""
+    told = await news.meant(session, house, text)
     if meant.word == "help":
-        await report(session, house, text, maybe_help=True)
+        await report(session, house, text, maybe_help=told is None)
+        if told:
+            return await news.ask_for_help(session, house, text, told)
+    elif told:
+        return news.thanked(told, text)
     answer = None if text.inbound.opt_out_type else wording.which_answer()
     questions = await repository.questions(session, text.ids, text.numbers)
     return Handled("asked_which", answer, text.only, drills(questions))
@@ -92,7 +102,10 @@ async def coded(session: AsyncSession, house: House, text: Text, meant: Answer) 
     if len({entry.person_id for entry in standing}) > 1:
         said = Handled("asked_who", wording.use_the_link(), drill=drills(standing))
         return await _asked(session, house, text, meant, said)
-    return await _record(session, house, text, meant, standing[0])
+    question = standing[0]
+    if not question.asks or whose.is_over(question, text.sent_at(house)):
+        return await _replied(session, house, text, meant, question)
+    return await _record(session, house, text, meant, question)
 
 
 async def bare(session: AsyncSession, house: House, text: Text, meant: Answer) -> Handled:
@@ -100,9 +113,11 @@ async def bare(session: AsyncSession, house: House, text: Text, meant: Answer) -
     questions = await repository.questions(session, text.ids, text.numbers)
     if text.inbound.found_at is not None:
         questions = whose.known_by(questions, text.inbound.found_at)
+    lately = await news.had(session, house, text)
+    fresh = news.within(house, text, lately)
     person_id = text.only
     if person_id is None:
-        person_id = whose.alone(questions)
+        person_id = whose.alone(questions, fresh)
         if person_id is None:
             said = Handled("asked_who", wording.who_is_it(meant.response, questions), drill=drills(questions))
             return await _asked(session, house, text, meant, said)
@@ -111,7 +126,12 @@ async def bare(session: AsyncSession, house: House, text: Text, meant: Answer) -
     if len(open_ones) == 1:
         older = whose.race(open_ones[0], questions, text.sent_at(house), time_scale=house.time_scale)
         open_ones += [older] if older else []
-    if not open_ones:
+    if open_ones:
+        known = {question.incident_id for question in open_ones}
+        open_ones += [told for told in fresh if told.person_id == person_id and told.incident_id not in known]
+    elif told := whose.newest_news(lately, person_id):
+        return await _replied(session, house, text, meant, told)
+    else:
         open_ones = await _answered_before(session, house, text, person_id, questions)
     if meant.title:
         open_ones = [question for question in open_ones if whose.is_titled(question, meant.title)] or open_ones
@@ -128,6 +148,7 @@ async def _answered_before(
     session: AsyncSession, house: House, text: Text, person_id: int, questions: Sequence[Question]
 ) -> list[Question]:
     """Where nothing is open: the answers that may be changed; one alone is meant, several are asked back."""
+    questions = [question for question in questions if question.asks]
     answered = [question for question in questions if question.response and not question.superseded]
     latest = {question.incident_id: question for question in reversed(answered)}
     if latest:
@@ -137,7 +158,7 @@ async def _answered_before(
     if had:
         return list(had.values()) if len(had) == 1 else []
     since = house.clock.now() - timedelta(days=LATE_DAYS)
-    closed = await repository.latest_closed(session, person_id, text.numbers, since=since)
+    closed = [q for q in await repository.latest_closed(session, person_id, text.numbers, since=since) if q.asks]
     if len(closed) > 1:  # the one that was answered is the one that is changed
         closed = [question for question in closed if question.response] or closed
     return closed if len(closed) == 1 else []
@@ -157,12 +178,23 @@ async def _asked(
     return said
 
 
+async def _replied(session: AsyncSession, house: House, text: Text, meant: Answer, told: Question) -> Handled:
+    """An answer in reply to an all-clear; with a title in brackets that is no title of ours, it is somebody's words."""
+    if not whose.is_titled(told, meant.title):
+        return await _as_words(session, house, text, meant)
+    return await news.replied(session, house, text, meant, told)
+
+
+async def _as_words(session: AsyncSession, house: House, text: Text, meant: Answer) -> Handled:
+    """What stands in brackets is no title of ours, so it is somebody's words, and the digit may be part of them."""
+    words = as_words(text.inbound.body)
+    maybe_help = words.maybe_help or meant.response == "need_help"
+    return await passed_on(session, house, text, Words(words.text, maybe_help, words.maybe_stop))
+
+
 async def _record(session: AsyncSession, house: House, text: Text, meant: Answer, question: Question) -> Handled:
     if not whose.is_titled(question, meant.title):
-        # What stands in brackets is no title of ours, so it is somebody's words, and the digit may be part of them.
-        words = as_words(text.inbound.body)
-        maybe_help = words.maybe_help or meant.response == "need_help"
-        return await passed_on(session, house, text, Words(words.text, maybe_help, words.maybe_stop))
+        return await _as_words(session, house, text, meant)
     act = Act(meant.response, "sms", text.sent_at(house))
     recorded = await take_answer(session, house, question.id, act, actor=f"person:{question.person_id}")
     assert recorded is not None

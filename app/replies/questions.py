@@ -1,4 +1,4 @@
-"""What somebody was asked. Pure."""
+"""What somebody was asked, or told. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ class Question:
     """One bulletin as one person got it, as far as it matters to whose answer a text is.
 
     `open`: it waits for an answer. `here`: its text went to the number that the answer came from, or was to go there.
-    `superseded`: a newer bulletin took its place.
+    `superseded`: a newer bulletin took its place. `asks` is false for news, an all-clear, which is never open.
+    `over_at`: when the all-clear of this incident that came after it was handed over to this person.
     """
 
     id: int
@@ -27,6 +28,8 @@ class Question:
     superseded: bool
     open: bool
     here: bool
+    asks: bool
+    over_at: datetime | None
 
 
 class Titled(Protocol):

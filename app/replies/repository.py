@@ -97,15 +97,19 @@ async def answers_lately(session: AsyncSession, sender: str, *, since: datetime)
 
 _QUESTION = """d.id, d.person_id, d.incident_id, d.code, i.title, i.drill, d.response, d.handed_over_at, i.closed_at,
   (d.cancel_reason IS NOT DISTINCT FROM 'superseded') AS superseded,
-  (d.response IS NULL AND d.cancelled_at IS NULL AND b.state = 'sent' AND i.closed_at IS NULL AND NOT EXISTS (
+  (b.asks AND d.response IS NULL AND d.cancelled_at IS NULL AND b.state = 'sent' AND i.closed_at IS NULL
+   AND NOT EXISTS (
     SELECT FROM delivery n JOIN bulletin nb ON nb.id = n.bulletin_id
     WHERE n.incident_id = d.incident_id AND n.person_id = d.person_id AND nb.number > b.number)) AS open,
   (d.reply_address = ANY(:numbers) OR EXISTS (
     SELECT FROM attempt a
-    WHERE a.delivery_id = d.id AND a.channel = 'sms' AND a.address = ANY(:numbers))) IS TRUE AS here
+    WHERE a.delivery_id = d.id AND a.channel = 'sms' AND a.address = ANY(:numbers))) IS TRUE AS here,
+  b.asks, (SELECT min(n.handed_over_at) FROM delivery n JOIN bulletin nb ON nb.id = n.bulletin_id
+    WHERE n.incident_id = d.incident_id AND n.person_id = d.person_id AND nb.number > b.number
+      AND NOT nb.asks) AS over_at
   FROM delivery d JOIN bulletin b ON b.id = d.bulletin_id JOIN incident i ON i.id = d.incident_id"""
-"""The columns of `Question` for delivery `d`. Open: unanswered, its bulletin neither cancelled nor replaced by a newer
-one to the same person."""
+"""The columns of `Question` for delivery `d`. Open: unanswered, its bulletin no news, neither cancelled nor
+replaced by a newer one to the same person."""
 
 
 async def questions(session: AsyncSession, person_ids: Sequence[int], numbers: Sequence[str]) -> list[Question]:
@@ -166,6 +170,19 @@ async def latest_closed(
         WHERE d.person_id = :person AND i.closed_at > :since AND d.handed_over_at IS NOT NULL
         ORDER BY i.id DESC, b.number DESC""",
         {"person": person_id, "since": since, "numbers": list(numbers)},
+    )
+    return [Question(**entry) for entry in found]
+
+
+async def had_lately(session: AsyncSession, person_ids: Sequence[int], numbers: Sequence[str]) -> list[Question]:
+    """The last bulletins that were handed over to these people, whether their incidents are open or closed, the last
+    first."""
+    found = await rows(
+        session,
+        f"""SELECT {_QUESTION}
+        WHERE d.person_id = ANY(:people) AND d.handed_over_at IS NOT NULL
+        ORDER BY d.handed_over_at DESC, d.id DESC LIMIT 50""",
+        {"people": list(person_ids), "numbers": list(numbers)},
     )
     return [Question(**entry) for entry in found]
 

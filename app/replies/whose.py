@@ -15,6 +15,9 @@ from app.replies.wording import short
 DIGIT_RACE_SECONDS = 20.0
 """A bare digit this soon after a newer bulletin went out may still mean the older one. Scaled."""
 
+NEWS_SECONDS = 300.0
+"""A bare digit this soon after an all-clear may be meant for it, although another question is open. Scaled."""
+
 
 def known_by(questions: Sequence[Question], sent: datetime) -> list[Question]:
     """Those that a text of that time can have meant; the provider's records count whole seconds."""
@@ -22,14 +25,33 @@ def known_by(questions: Sequence[Question], sent: datetime) -> list[Question]:
     return [q for q in questions if q.handed_over_at is not None and q.handed_over_at < before]
 
 
-def alone(questions: Sequence[Question]) -> int | None:
+def fresh_news(lately: Sequence[Question], at: datetime, *, time_scale: float) -> list[Question]:
+    """The all-clears that were handed over so lately that a bare digit may be meant for one of them."""
+    since = at - timedelta(seconds=NEWS_SECONDS / time_scale)
+    return [told for told in lately if not told.asks and told.handed_over_at and told.handed_over_at >= since]
+
+
+def newest_news(lately: Sequence[Question], person_id: int) -> Question | None:
+    """The newest message of a person, if that is an all-clear. `lately`: what was handed over, the last first."""
+    newest = next((told for told in lately if told.person_id == person_id), None)
+    return newest if newest and not newest.asks else None
+
+
+def is_over(question: Question, at: datetime) -> bool:
+    """Whether its reader had heard by then that it is over."""
+    return question.over_at is not None and question.over_at <= at
+
+
+def alone(questions: Sequence[Question], news: Sequence[Question] = ()) -> int | None:
     """On a shared phone: the one person whom a bare digit can come from.
 
     Whoever alone has an open question on this number; where nobody has, whoever alone was asked on it at all. What a
-    person was asked on another number says nothing about this one.
+    person was asked on another number says nothing about this one. `news`: the all-clears that it may mean as well.
     """
     here = [question for question in questions if question.here]
     waiting = {int(question.person_id) for question in here if question.open}
+    if waiting:
+        waiting |= {int(told.person_id) for told in news if told.here}
     asked = waiting or {int(question.person_id) for question in here}
     return asked.pop() if len(asked) == 1 else None
 
@@ -48,7 +70,7 @@ def race(newer: Question, questions: Sequence[Question], at: datetime, *, time_s
     for question in questions[place + 1 :]:
         if question.handed_over_at is not None:
             before.setdefault(question.incident_id, question)
-    return next((question for question in before.values() if question.response is None), None)
+    return next((question for question in before.values() if question.asks and question.response is None), None)
 
 
 def is_titled(question: Titled, title: str | None) -> bool:
@@ -56,5 +78,6 @@ def is_titled(question: Titled, title: str | None) -> bool:
     if title is None:
         return True
     said = words_of(title)
-    said = said[1:] if said[:1] == ["drill"] else said
+    while said[:1] in (["drill"], ["over"]) and said != words_of(question.title):
+        said = said[1:]
     return said in (words_of(question.title), words_of(short(question.title)))

@@ -40,7 +40,8 @@ def which_question(response: str, questions: Sequence[Question]) -> str:
     drill = all(question.drill for question in questions)
     named = " or ".join(
         f"{DIGIT[response]} {question.code} "
-        f"({'DRILL: ' if question.drill and not drill else ''}{short(question.title)})"
+        f"({'DRILL: ' if question.drill and not drill else ''}{'' if question.asks else 'Over: '}"
+        f"{short(question.title)})"
         for question in questions[:4]
     )
     text = f"Which one do you mean? Text your answer with its code, such as {named}.{_seen(response)}"
@@ -59,6 +60,16 @@ def who_is_it(response: str, questions: Sequence[Question]) -> str:
 
 def _seen(response: str) -> str:
     return " The incident team can see that someone here may need help." if response == "need_help" else ""
+
+
+def nothing_to_answer() -> str:
+    """To an answer that an all-clear did not ask for."""
+    return "Thank you. There is nothing to answer now. If you need help, text 2."
+
+
+def help_noted(title: str) -> str:
+    """To a request for help in reply to an all-clear."""
+    return f"Noted: {MEANS['need_help']} ({short(title)}). The incident team sees it now, and someone will contact you."
 
 
 def use_the_link() -> str:

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.replies.service import DIGIT_RACE_SECONDS
+from app.replies.whose import DIGIT_RACE_SECONDS, NEWS_SECONDS
 from tests.journeys.crew import Crew, Desk, Person, a_person, adds_up
 
-NEWS_SECONDS = 300
 BUTTON = re.compile(r'name="response" value="(\w+)"')
 
 
@@ -105,3 +104,141 @@ async def test_nothing_but_help_is_recorded_for_somebody(the_desk: Desk, at_the_
     done = await the_desk.api.post(url, json=said | {"response": "need_help"})
     assert done.status_code in (200, 201), done.text
     assert len(await helps(the_desk, key)) == 1
+
+
+HELP_WORDS = ["2", "need help", "HELP", "help us at gate 4", "I need help", "2 thanks"]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("words", HELP_WORDS)
+async def test_help_in_reply_to_it_always_opens_a_request(
+    the_desk: Desk, at_the_desk: Crew, words: str, closed: bool
+) -> None:
+    person = a_person()
+    key = await over(the_desk, at_the_desk, person)
+    if closed:
+        await close(the_desk, key)
+        the_desk.clock.advance(seconds=3600)
+    answer = await the_desk.text(person.mobile, words)
+    assert "someone will contact you" in answer
+    assert "Code" not in answer
+    (request,) = await helps(the_desk, key)
+    assert (request["person_id"], request["state"]) == (person.id, "open")
+    timeline = await the_desk.call("GET", f"/incidents/{key}/timeline?limit=1000")
+    assert "help_opened" in [entry["kind"] for entry in timeline["items"]]
+    assert not any(report["maybe_help"] for report in await the_desk.reports(key)), "it is settled by the request"
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("words", ["1", "3", "ok", "cannot", "OK thanks", "YES"])
+async def test_anything_else_is_thanked_and_changes_nothing(
+    the_desk: Desk, at_the_desk: Crew, words: str, closed: bool
+) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    await the_desk.text(person.mobile, "3")
+    await all_clear(the_desk, key)
+    if closed:
+        await close(the_desk, key)
+    answer = await the_desk.text(person.mobile, words)
+    assert answer.startswith("Thank you. There is nothing to answer now.")
+    assert await the_desk.acts(key, person) == [("cannot", False)]
+    assert await the_desk.acts(key, person, 2) == []
+    assert await helps(the_desk, key) == []
+    board = await the_desk.board(key, 2)
+    adds_up(board)
+    assert board["counts"]["waiting"] == 1
+
+
+async def test_an_earlier_request_for_help_is_not_withdrawn_by_a_thank_you(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    await the_desk.text(person.mobile, "2")
+    await all_clear(the_desk, key)
+    await the_desk.text(person.mobile, "1")
+    assert [request["state"] for request in await helps(the_desk, key)] == ["open"]
+
+
+async def test_the_code_of_an_older_bulletin_of_the_same_incident_is_read_like_a_reply_to_it(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    code = await the_desk.code(key, person)
+    await all_clear(the_desk, key)
+    assert (await the_desk.text(person.mobile, f"1 {code}")).startswith("Thank you. There is nothing to answer now.")
+    assert await the_desk.acts(key, person) == []
+    assert "someone will contact you" in await the_desk.text(person.mobile, f"2 {code}")
+    assert len(await helps(the_desk, key)) == 1
+
+
+async def test_until_it_arrives_the_older_code_still_answers(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    code = await the_desk.code(key, person)
+    await the_desk.send(key, "resolved")
+    assert "Noted: 1 OK" in await the_desk.text(person.mobile, f"1 {code}")
+    await the_desk.hand_over()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("digit", ["1", "2"])
+async def test_beside_another_open_question_a_digit_is_asked_back_for_five_minutes(
+    the_desk: Desk, at_the_desk: Crew, digit: str, closed: bool
+) -> None:
+    person = a_person()
+    other = await told(the_desk, at_the_desk, person)
+    key = await over(the_desk, at_the_desk, person)
+    if closed:
+        await close(the_desk, key)
+    the_desk.clock.advance(seconds=NEWS_SECONDS - DIGIT_RACE_SECONDS - 5)
+    answer = await the_desk.text(person.mobile, digit)
+    code = await the_desk.code(other, person)
+    assert answer.startswith("Which one do you mean?")
+    assert f"{digit} {code}" in answer
+    assert await the_desk.acts(other, person) == await the_desk.acts(key, person, 2) == []
+    flagged = [r["text"] for k in (other, key) for r in await the_desk.reports(k) if r["maybe_help"]]
+    assert flagged == (["2"] if digit == "2" else [])
+    the_desk.clock.advance(seconds=DIGIT_RACE_SECONDS + 10)
+    await the_desk.text(person.mobile, digit)
+    assert [act for act, _ in await the_desk.acts(other, person)] == [{"1": "ok", "2": "need_help"}[digit]]
+
+
+async def test_the_example_with_its_code_asks_for_help_there(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    other = await told(the_desk, at_the_desk, person)
+    key = await over(the_desk, at_the_desk, person)
+    answer = await the_desk.text(person.mobile, "2")
+    example = re.search(r"2 \w+ \(Over: [^)]*\)", answer)
+    assert example
+    assert "someone will contact you" in await the_desk.text(person.mobile, example[0])
+    assert len(await helps(the_desk, key)) == 1
+    assert await helps(the_desk, other) == []
+
+
+async def test_with_its_code_another_open_question_is_answered_as_usual(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    other = await told(the_desk, at_the_desk, person)
+    await over(the_desk, at_the_desk, person)
+    code = await the_desk.code(other, person)
+    assert "Noted: 1 OK" in await the_desk.text(person.mobile, f"1 {code}")
+    assert await the_desk.acts(other, person) == [("ok", False)]
+
+
+async def test_on_a_shared_phone_nobody_elses_question_takes_the_reply_to_it(the_desk: Desk, at_the_desk: Crew) -> None:
+    reader, asked = a_person(), a_person()
+    asked = Person(**{**vars(asked), "mobile": reader.mobile})
+    other = await told(the_desk, at_the_desk, asked)
+    await over(the_desk, Crew(the_desk), reader)
+    assert "Several people share this phone." in await the_desk.text(reader.mobile, "1")
+    assert await the_desk.acts(other, asked) == []
+
+
+async def test_in_a_drill_the_thanks_are_marked(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    await over(the_desk, at_the_desk, person, drill=True)
+    for words in ("1", "2"):
+        answer = await the_desk.text(person.mobile, words)
+        assert answer.startswith("DRILL. ")
+        assert answer.endswith(" DRILL")
+        assert answer.count("DRILL") == 2

@@ -169,7 +169,7 @@ async def test_an_answer_with_its_code_is_kept_after_a_newer_bulletin_and_after_
     person = a_person()
     key = await told(the_desk, at_the_desk, person)
     code = await the_desk.code(key, person)
-    await the_desk.send(key, "resolved")
+    await the_desk.send(key, "monitoring")
     await the_desk.hand_over()
     await the_desk.text(person.mobile, f"2 {code}")
     assert await the_desk.acts(key, person) == [("need_help", True)]

@@ -28,7 +28,9 @@ DIGITS = {"ok": "1", "need_help": "2", "cannot": "3"}
 
 
 def asked(code: str, title: str, *, drill: bool = False) -> Question:
-    return Question(1, 1, 1, code, title, drill, None, None, None, superseded=False, open=True, here=True)
+    return Question(
+        1, 1, 1, code, title, drill, None, None, None, superseded=False, open=True, here=True, asks=True, over_at=None
+    )
 
 
 def after(text: str, mark: str) -> str:
