@@ -62,5 +62,7 @@ async def home(
 
 async def _with_account(session: AsyncSession, incident: RowMapping) -> dict[str, Any]:
     board = await service.latest_board(session, incident["key"])
-    counts = page_chart.tally(board["counts"] | {"total": board["total"]}) if board else None
-    return dict(incident) | {"account": page_words.account(counts, incident["open_help"], incident["possible_help"])}
+    asks = board is None or board["asks"]
+    counts = page_chart.tally(board["counts"] | {"total": board["total"]}, asks=asks) if board else None
+    account = page_words.account(counts, incident["open_help"], incident["possible_help"], asks=asks)
+    return dict(incident) | {"account": account}

@@ -36,15 +36,19 @@ class Segment:
     width: str
 
 
-def tally(counts: Mapping[str, int]) -> dict[str, int]:
-    """The eight counts as people ask for them. All but `need_help` and `total` add up to the total."""
+def tally(counts: Mapping[str, int], *, asks: bool = True) -> dict[str, int]:
+    """The eight counts as people ask for them. All but `need_help` and `total` add up to the total.
+
+    Of news nobody waits for an answer: there `answered` counts whoever has it, and nobody is `waiting`.
+    """
+    answered = counts["acknowledged"] + counts["need_help"] + counts["cannot"]
     return {
         "total": counts.get("total", sum(counts.values())),
-        "answered": counts["acknowledged"] + counts["need_help"] + counts["cannot"],
+        "answered": answered if asks else answered + counts["waiting"],
         "ok": counts["acknowledged"],
         "need_help": counts["need_help"],
         "cannot": counts["cannot"],
-        "waiting": counts["waiting"],
+        "waiting": counts["waiting"] if asks else 0,
         "trying": counts["pending"] + counts["uncertain"],
         "unreachable": counts["unreachable"],
         "stopped": counts["cancelled"],

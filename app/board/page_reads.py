@@ -159,9 +159,10 @@ async def sends(session: AsyncSession, bulletin_id: int) -> Sequence[RowMapping]
 
 
 async def unanswered(
-    session: AsyncSession, bulletin_id: int, *, department: str | None, limit: int
+    session: AsyncSession, bulletin: RowMapping, *, department: str | None, limit: int
 ) -> Sequence[RowMapping]:
-    """Everybody who has not answered, by department, site and name, with every number they have."""
+    """Everybody who has not answered, by department, site and name, with every number they have. Of news: everybody
+    who does not have it."""
     return await rows(
         session,
         f"""
@@ -179,11 +180,14 @@ async def unanswered(
           (SELECT coalesce(jsonb_agg(c.address ORDER BY c.position), '[]') FROM contact_point c
            WHERE c.person_id = e.person_id AND c.kind <> 'email') AS numbers
         FROM each_one e
-        WHERE CAST(:department AS text) IS NULL OR e.department_key = :department
+        WHERE (CAST(:department AS text) IS NULL OR e.department_key = :department) AND (:asks OR e.status <> 'waiting')
         ORDER BY e.department, e.site NULLS LAST, e.name, e.employee_id LIMIT :limit
         """,
-        {"bulletin": bulletin_id, "department": fold(department) if department else None, "limit": limit},
-    )
+        {
+            "bulletin": bulletin["id"], "asks": bulletin["asks"], "limit": limit,
+            "department": fold(department) if department else None,
+        },
+    )  # fmt: skip
 
 
 async def people_known(session: AsyncSession) -> int:

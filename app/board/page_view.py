@@ -22,6 +22,7 @@ from app.kernel.house import House
 from app.playbooks import service as playbooks
 from app.replies import reports
 from app.replies.help_requests import may_call
+from app.web import time_field
 from app.web.templating import Shown, render
 
 LIST = 20
@@ -149,6 +150,9 @@ async def load(session: AsyncSession, house: House, visit: Visit, key: str, filt
         "words": page_words,
         "audiences": {name: entry.label for name, entry in playbook.audiences.items()},
         "form": None,
+        "errors": {},
+        "typed_at": None,
+        "now_field": time_field.of_moment(shown.now, house.zone),
     }
     return context | await _reach(session, house, visit, incident, shown_bulletin, board, filters, shown)
 
@@ -164,9 +168,10 @@ async def _reach(
             "coming": [],
             "account": page_words.account(None, 0),
         }  # fmt: skip
-    counts = page_chart.tally(board["counts"] | {"total": board["total"]})
+    asks = bulletin["asks"]
+    counts = page_chart.tally(board["counts"] | {"total": board["total"]}, asks=asks)
     departments = [
-        {"name": name, "counts": (mine := page_chart.tally(each)), "bar": page_chart.bar(mine)}
+        {"name": name, "counts": (mine := page_chart.tally(each, asks=asks)), "bar": page_chart.bar(mine)}
         for name, each in board["by_department"].items()
     ]
     curve = page_chart.curve(
@@ -176,27 +181,27 @@ async def _reach(
         answers=await repository.answers_over_time(session, bulletin["id"]),
         sends=await page_reads.sends(session, bulletin["id"]),
     )
-    people, more = await list_people(session, visit, incident["key"], bulletin["number"], filters, LIST)
+    people, more = await list_people(session, visit, incident["key"], bulletin, filters, LIST)
     return {
         "counts": counts,
         "bar": page_chart.bar(counts),
         "departments": departments,
-        "curve": curve,
+        "curve": curve if asks else None,
         "people": people,
         "more": more,
         "coming": board["next"],
         "listed": how_many(board, visit.actor.department or filters.department, filters),
-        "account": page_words.account(counts, incident["open_help"], incident["possible_help"]),
+        "account": page_words.account(counts, incident["open_help"], incident["possible_help"], asks=asks),
     }
 
 
 async def list_people(
-    session: AsyncSession, visit: Visit, key: str, number: int, filters: Filters, limit: int
+    session: AsyncSession, visit: Visit, key: str, bulletin: RowMapping, filters: Filters, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
     """People of a bulletin as the list shows them, and where to go on."""
-    statuses = page_words.FILTERS[filters.status][1]
+    statuses = page_words.filters(asks=bulletin["asks"])[filters.status][1]
     found, more = await service.recipients(
-        session, key, number, status=",".join(statuses) or None,
+        session, key, bulletin["number"], status=",".join(statuses) or None,
         department=visit.actor.department or filters.department, q=filters.q or None, after=filters.after, limit=limit,
     )  # fmt: skip
     return [_person(entry) for entry in found], more
@@ -214,7 +219,7 @@ def how_many(board: Mapping[str, Any], department: str | None, filters: Filters)
     """How many people the list holds in all; None when only a search can tell."""
     if filters.q:
         return None
-    statuses = page_words.FILTERS[filters.status][1] or STATUSES
+    statuses = page_words.filters(asks=board["asks"])[filters.status][1] or STATUSES
     counts = board["counts"]
     if department:
         folded = " ".join(department.casefold().split())

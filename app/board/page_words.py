@@ -122,11 +122,25 @@ class Clause:
     kind: str = "none"
 
 
-def account(counts: Mapping[str, int] | None, open_help: int, possible_help: int = 0) -> list[Clause]:
+FILTERS_OF_NEWS = FILTERS | {
+    "open": ("Does not have the all-clear", ("pending", "uncertain", "unreachable")),
+    "waiting": ("Has the all-clear", ("waiting",)),
+}
+"""The same for an all-clear, which nobody has to answer."""
+
+
+def filters(*, asks: bool) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return FILTERS if asks else FILTERS_OF_NEWS
+
+
+def account(
+    counts: Mapping[str, int] | None, open_help: int, possible_help: int = 0, *, asks: bool = True
+) -> list[Clause]:
     """The sentence that answers the question, from a tally (see `page_chart.tally`)."""
     if counts is None:
         return [Clause("Nobody has been told yet.")]
-    said = [Clause(f"{counts['answered']:,} of {counts['total']:,} have answered.", "answered")]
+    done = "have answered" if asks else "have the all-clear"
+    said = [Clause(f"{counts['answered']:,} of {counts['total']:,} {done}.", "answered")]
     if open_help:
         said.append(Clause(f"{open_help:,} {'needs' if open_help == 1 else 'need'} help.", "help"))
     elif not possible_help:

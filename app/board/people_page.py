@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Annotated
 
@@ -18,9 +19,10 @@ from app.bulletins import service as bulletins
 from app.bulletins.api import Number
 from app.directory import service as directory
 from app.incidents import service as incidents
-from app.kernel.errors import Changed, Conflict, MusterError
+from app.kernel.errors import Changed, Conflict, FieldError, Invalid, MusterError
 from app.kernel.house import House
 from app.replies import behalf, reports
+from app.web import time_field
 from app.web.forms import Form
 from app.web.inputs import Text
 from app.web.templating import page, see
@@ -50,8 +52,8 @@ async def _page(
         incident = await incidents.get(session, key)
         number = await _number(session, incident["id"], filters)
         board = await service.board(session, key, number)
-        found, more = await page_view.list_people(session, visit, key, number, filters, LIST)
         bulletin = await bulletins.get(session, incident["id"], number)
+        found, more = await page_view.list_people(session, visit, key, bulletin, filters, LIST)
     return page(
         request,
         "people.html",
@@ -73,6 +75,8 @@ async def _page(
         # A form that was refused for something else still knows only the answer that its page showed.
         kept_had=form.text("had") if form and form.has("had") and not isinstance(refusal, Changed) else None,
         about=about,
+        now_field=time_field.of_moment(house.clock.now(), house.zone),
+        typed_at=time_field.of_typed(time_field.typed(form, "at"), house.zone) if form and form.has("at") else None,
         words=page_words,
     )
 
@@ -94,9 +98,10 @@ async def answer(
     filters = Filters.of({name: form.text(name) for name in ("bulletin", "department", "status", "q", "after")})
     try:
         async with house.db.begin() as session:
+            at = await _answered_at(session, house, key, number, form)
             await behalf.acknowledge(
                 session, house, posted.actor, key, number, person_id, response=form.text("response"),
-                via=form.text("via"), at=None, note=form.text("note"),
+                via=form.text("via"), at=at, note=form.text("note"),
                 had=form.text("had") if form.has("had") else None,
             )  # fmt: skip
     except MusterError as error:
@@ -113,6 +118,30 @@ async def answer(
     return see(f"/incidents/{key}{here}{query}{'&' if len(query) > 1 else ''}done=answered{end}")
 
 
+async def _answered_at(session: AsyncSession, house: House, key: str, number: int, form: Form) -> datetime | None:
+    """When they answered, as it was typed; None, which means now, where nobody changed the field.
+
+    The field knows minutes: in the minute of the send it means the send. Raises Invalid.
+    """
+    typed = time_field.typed(form, "at")
+    try:
+        text = time_field.read(typed, zone=house.zone, now=house.clock.now())
+        if not text or text == typed.was:
+            return None
+        at = datetime.fromisoformat(text)
+    except time_field.TimeProblem as problem:
+        raise _wrong_time(str(problem)) from None
+    except ValueError:
+        raise _wrong_time("is not a time; give day and time, such as 2026-03-02 14:20") from None
+    sent = (await bulletins.get(session, (await incidents.get(session, key))["id"], number))["sent_at"]
+    same_minute = sent is not None and at <= sent < at + timedelta(minutes=1)
+    return sent if same_minute else at
+
+
+def _wrong_time(what: str) -> Invalid:
+    return Invalid("The answer cannot be recorded.", [FieldError("at", what)])
+
+
 @router.get("/incidents/{key}/call-sheet")
 async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Reading) -> HTMLResponse:
     """Who needs help, and then everybody who has not answered, by department, to print and call from."""
@@ -122,7 +151,7 @@ async def call_sheet(key: Text, request: Request, house: HouseDep, visit: Readin
         incident = await incidents.get(session, key)
         number = await _number(session, incident["id"], filters)
         bulletin = await bulletins.get(session, incident["id"], number)
-        found = await page_reads.unanswered(session, bulletin["id"], department=department, limit=SHEET)
+        found = await page_reads.unanswered(session, bulletin, department=department, limit=SHEET)
         everywhere = await directory.departments(session)
         help_open, help_total = await page_reads.open_help(
             session, incident["id"], department=department, limit=page_view.HELP_LIST

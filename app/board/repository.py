@@ -13,7 +13,7 @@ from app.deliveries.telling import HOW_TOLD
 from app.kernel.db import row, rows
 
 _TARGET = """
-  SELECT b.id, b.number, b.stage, b.state, b.sent_at, i.id AS incident_id, i.simulated, i.drill,
+  SELECT b.id, b.number, b.stage, b.asks, b.state, b.sent_at, i.id AS incident_id, i.simulated, i.drill,
          (SELECT count(*) FROM help_request h WHERE h.incident_id = i.id AND h.closed_at IS NULL) AS open_help,
          (SELECT count(*) FROM field_report f WHERE f.incident_id = i.id AND f.maybe_help
             AND f.help_settled_at IS NULL) AS possible_help

@@ -57,6 +57,7 @@ def show(found: RowMapping) -> dict[str, Any]:
     return {
         "bulletin": found["number"],
         "stage": found["stage"],
+        "asks": found["asks"],
         "state": found["state"],
         "sent_at": iso(found["sent_at"]),
         "total": sum(counts.values()),

@@ -46,9 +46,8 @@ async def look(house: House, key: str | None, number: int | None) -> dict[str, A
         asked = [entry for entry in requests if entry["state"] != "closed"]
         missing: Sequence[Mapping[str, Any]] = []
         if board:
-            missing, _ = await boards.recipients(
-                session, key, board["bulletin"], status="unreachable,uncertain,cannot,waiting", limit=200
-            )
+            status = "unreachable,uncertain,cannot,waiting" if board["asks"] else "unreachable,uncertain"
+            missing, _ = await boards.recipients(session, key, board["bulletin"], status=status, limit=200)
     return {"incident": incident, "board": board, "help": asked, "missing": missing}
 
 
@@ -70,7 +69,7 @@ def drawn(seen: Mapping[str, Any]) -> Group:
     line = Text(f"Bulletin {board['bulletin']} ({board['stage']}), {board['total']} people: ")
     for name, said, style in COUNTS:
         if counts[name]:
-            line.append(f"{counts[name]} {said}  ", style or None)
+            line.append(f"{counts[name]} {said if board['asks'] or name != 'waiting' else 'have it'}  ", style or None)
     parts += [line, _departments(board), _missing(seen["missing"])]
     return Group(*parts)
 
