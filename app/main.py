@@ -22,6 +22,7 @@ from app.board import api as board_api
 from app.board import pages as board_pages
 from app.board.stream import Hub
 from app.bulletins import api as bulletins_api
+from app.channels.port import MediaStore
 from app.compose import Program, keep_database, make_providers, make_watch, open_program
 from app.deliveries import api as deliveries_api
 from app.deliveries.callbacks import CallbackWriter
@@ -96,6 +97,7 @@ def attach(app: FastAPI, house: House, hub: Hub, *, signatures: twilio_webhooks.
     app.state.signatures = signatures
     app.state.callbacks = CallbackWriter(house)
     app.state.tally = Tally()
+    app.state.media = None
 
 
 @contextlib.asynccontextmanager
@@ -114,6 +116,8 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Program, FastAPI, Hu
         app = create_app(house, hub, signatures=signatures, max_body_bytes=settings.max_body_bytes)
         # Alarms are told from here when no worker is alive to do it.
         providers = make_providers(settings)
+        texts = providers.by_channel.get("sms")
+        app.state.media = texts if isinstance(texts, MediaStore) else None
         name = f"web-{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(3)}"
         watch = make_watch(program, providers, name, app.state.tally)
         helpers = [

@@ -15,7 +15,7 @@ from app.board.page_view import DONE, Filters
 from app.incidents import service as incidents
 from app.kernel.errors import MusterError
 from app.kernel.house import House
-from app.replies import possible_help
+from app.replies import media_files, possible_help
 from app.replies import reports as said
 from app.web.inputs import Text
 from app.web.templating import page, see
@@ -95,6 +95,18 @@ async def clear(key: Text, report_id: ReportId, request: Request, house: HouseDe
     except MusterError as error:
         return await _refused(request, house, posted, key, error)
     return _back(key, posted, "cleared")
+
+
+@router.post("/incidents/{key}/reports/{report_id}/media/{place}")
+async def medium(
+    key: Text, report_id: ReportId, place: Annotated[int, Path(ge=1, le=20)], request: Request, house: HouseDep,
+    posted: Helping,
+) -> Response:  # fmt: skip
+    """What came with a report, fetched from the carrier on this press."""
+    async with house.db.begin() as session:
+        incident = await incidents.get(session, key)
+        report = await said.one(session, posted.actor, incident["id"], report_id)
+    return await media_files.file(request.app.state.media, report, place)
 
 
 @router.post("/reports/{report_id}/clear")

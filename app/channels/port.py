@@ -190,6 +190,26 @@ class Examinable(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """A medium itself."""
+
+    content: bytes
+
+
+class NoMedium(Exception):
+    """There is no such medium, or none that may be fetched; the message says why."""
+
+
+@runtime_checkable
+class MediaStore(Protocol):
+    """A provider that keeps what came with a text."""
+
+    async def medium(self, url: str) -> Fetched:
+        """What is at this address of theirs. Raises NoMedium, and ProviderDown when it may come another time."""
+        ...
+
+
 class ProviderDown(Exception):
     """The provider's records cannot be read right now."""
 

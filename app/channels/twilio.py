@@ -13,10 +13,12 @@ from twilio.base import values
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 
+from app.channels import twilio_media
 from app.channels.media import MOST_MEDIA, Medium
 from app.channels.port import (
     Capabilities,
     Examined,
+    Fetched,
     Health,
     Heard,
     Listed,
@@ -41,6 +43,7 @@ class TwilioSms:
 
     def __init__(self, account_sid: str, auth_token: str, sender: str, api_base_url: str) -> None:
         self.sender = sender
+        self.login = (account_sid, auth_token)
         self.account = Account(account_sid, auth_token, api_base_url)
         self.client = self.account.client
         self.transport = self.account.transport
@@ -92,6 +95,9 @@ class TwilioSms:
             for entry in found
             if str(entry.direction) == "inbound" and entry.date_created is not None
         ]
+
+    async def medium(self, url: str) -> Fetched:
+        return await twilio_media.fetch(url, base=str(self.client.api.base_url), login=self.login)
 
     async def media_of(self, sid: str) -> Sequence[Medium]:
         try:

@@ -21,7 +21,7 @@ from app.replies import opt_outs
 from app.replies import report_repository as repository
 from app.replies import repository as requests
 from app.replies.models import NewReport
-from app.replies.report_repository import Report
+from app.replies.report_repository import Report as Report
 from app.web.inputs import iso
 
 kept = repository.kept

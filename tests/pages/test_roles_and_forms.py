@@ -36,6 +36,7 @@ POSTS: tuple[tuple[str, set[str]], ...] = (
     (f"{K}/bulletins/2/cancel", LEADS),
     (f"{K}/help/1/take", LEADS | {"department_lead"}),
     (f"{K}/help/1/close", LEADS | {"department_lead"}),
+    (f"{K}/reports/1/media/1", LEADS | {"department_lead"}),
     (f"{K}/reports/1/help", LEADS | {"department_lead"}),
     (f"{K}/reports/1/clear", LEADS | {"department_lead"}),
     ("/people/numbers/opt-out", LEADS | {"department_lead"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.channels.twilio_media import is_ours
 from app.kernel.db import row
 from app.replies.lost import LostTexts
 from tests.journeys.crew import Crew, Desk, Person, a_number, a_person
@@ -93,6 +94,36 @@ async def test_a_phone_of_the_simulator_sends_a_picture_that_the_account_alone_c
     shown = await the_desk.carrier.get(picture, auth=(ACCOUNT, AUTH_TOKEN))
     assert (shown.status_code, shown.headers["content-type"]) == (200, "image/png")
     assert shown.content.startswith(b"\x89PNG")
+    the_desk.api._transport.app.state.media = the_desk.providers.by_channel["sms"]  # type: ignore[attr-defined]
+    at = f"/api/v1/incidents/{key}/field-reports/{report['id']}/media"
+    fetched = await the_desk.api.get(f"{at}/1")
+    assert (fetched.status_code, fetched.content) == (200, shown.content)
+    assert fetched.headers["content-disposition"].startswith("attachment")
+    assert fetched.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in fetched.headers["content-security-policy"]
+    assert (await the_desk.api.get(f"{at}/3")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1",
+        "https://api.twilio.com.evil.example/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1",
+        "https://api.twilio.com@evil.example/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1",
+        "https://user:x@api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1",
+        "https://api.twilio.com:8443/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1",
+        "http://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1",
+        "https://api.twilio.com/2010-04-01/Accounts/AC2/Messages/MM1/Media/ME1",
+        "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/../../Calls",
+        "https://api.twilio.com/2010-04-01/Accounts/AC1.json",
+        "file:///etc/passwd",
+        "https://[",
+        "",
+    ],
+)
+def test_only_a_medium_of_our_own_account_is_ever_asked_for(url: str) -> None:
+    assert not is_ours(url, "https://api.twilio.com", "AC1")
+    assert is_ours(f"{ACCOUNT_MEDIA}/ME1", "https://api.twilio.com", "AC1")
 
 
 @pytest.mark.parametrize("media", [["image/tiff"], "image/png", ["image/png"] * 11, [1]])
