@@ -103,7 +103,7 @@ async def test_closing_asks_for_a_word_while_a_report_may_be_a_call_for_help(sit
     assert "1 report may be a call for help." in refused.text
     closed = await surfer.press(refused, "/close", reason="over", accept_open_help=["yes"])
     assert closed.status == 200
-    assert "with 1 possible call for help not checked" in closed.part("part-timeline")
+    assert "with 1 possible call for help not checked" in (await surfer.get(f"{K}/timeline")).text
 
 
 async def test_what_belongs_to_no_incident_stands_on_the_first_page(site: Site) -> None:
