@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import psycopg
@@ -12,7 +13,8 @@ from app.kernel.db import sqlalchemy_url
 from app.tables import metadata
 from tests.databases import create_database, drop_database
 
-NAME = "from_the_models"
+NAME = f"from_the_models_{os.getpid()}"
+"""Tests of this module may run in several processes at once, all on one server."""
 
 MADE = {
     "columns": """SELECT table_name, column_name, data_type, is_nullable, is_identity FROM information_schema.columns
