@@ -84,13 +84,14 @@ async def known_sids(session: AsyncSession, sids: Sequence[str]) -> set[str]:
     return {entry["sid"] for entry in found}
 
 
-async def answers_lately(session: AsyncSession, sender: str, *, since: datetime) -> int:
-    """How many texts of this number we answered since then."""
+async def answers_lately(session: AsyncSession, sender: str, *, confirmations: bool, since: datetime) -> int:
+    """How many texts of this number we answered since then: those that were recorded answers, or all others."""
     found = await row(
         session,
         """SELECT count(*) AS many FROM inbound_message
-           WHERE sender = :sender AND received_at > :since AND answer IS NOT NULL""",
-        {"sender": sender, "since": since},
+           WHERE sender = :sender AND received_at > :since AND answer IS NOT NULL
+             AND (outcome = 'answered') = :confirmations""",
+        {"sender": sender, "since": since, "confirmations": confirmations},
     )
     return int(found["many"]) if found else 0
 

@@ -24,7 +24,7 @@ ANSWERS_AN_HOUR = 30
 all night."""
 
 CONFIRMATIONS_AN_HOUR = 120
-"""A recorded answer is confirmed well beyond that: somebody waits to know that it counted."""
+"""A recorded answer is confirmed well beyond that, and counted apart: its sender waits to know that it counted."""
 
 LATE_ANSWER_WITHIN = timedelta(hours=1)
 """Whoever texted longer ago than this has gone on; an answer now would only puzzle them."""
@@ -107,7 +107,6 @@ async def _keep_media(session: AsyncSession, house: House, text: Text, handled: 
 
 
 async def _answered_enough(session: AsyncSession, text: Text, outcome: str, *, since: datetime) -> bool:
-    lately = await repository.answers_lately(session, text.number, since=since)
-    if lately < ANSWERS_AN_HOUR:
-        return False
-    return lately >= (CONFIRMATIONS_AN_HOUR if outcome == "answered" else ANSWERS_AN_HOUR * len(text.people))
+    confirmed = outcome == "answered"
+    lately = await repository.answers_lately(session, text.number, confirmations=confirmed, since=since)
+    return lately >= (CONFIRMATIONS_AN_HOUR if confirmed else ANSWERS_AN_HOUR * len(text.people))

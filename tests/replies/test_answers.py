@@ -386,9 +386,19 @@ async def test_automatic_answers_end_but_answers_are_still_taken(the_desk: Desk,
             {"number": person.mobile, "now": the_desk.clock.now(), "n": CONFIRMATIONS_AN_HOUR},
         )
     assert await the_desk.text(person.mobile, "2") == ""
+    assert await the_desk.text(person.mobile, "HELP") == ""
     assert (await the_desk.acts(key, person))[-1] == ("need_help", False)
     the_desk.clock.advance(seconds=3601)
     assert await the_desk.text(person.mobile, "3")
+
+
+async def test_confirmations_use_up_none_of_the_other_answers(the_desk: Desk, at_the_desk: Crew) -> None:
+    """Who changes an answer many times is still asked what HELP meant."""
+    person = a_person()
+    await told(the_desk, at_the_desk, person)
+    for n in range(ANSWERS_AN_HOUR + 1):
+        assert await the_desk.text(person.mobile, str(n % 3 + 1))
+    assert "1, 2 or 3?" in await the_desk.text(person.mobile, "HELP")
 
 
 async def test_an_answer_while_the_text_is_still_queued_stops_it(the_desk: Desk, at_the_desk: Crew) -> None:
