@@ -24,18 +24,21 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CONTROL_BUT_LF = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]+")
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
-_FORMULA_TEXT = re.compile(r'="((?:[^"]|"")*)"')
+_FORMULA_TEXT = re.compile(r'=\s*"((?:[^"]|"")*)"')
+_QUOTED = re.compile(r'"[^"]*"')
 _FORMULA_NUMBER = re.compile(r"=(?=\+?\d[\d\s]*$)")
 
 _FLOAT = re.compile(r"(-?\d+)(?:\.0+|,00?)")
 _THOUSANDS = re.compile(r"-?\d{1,3}[.,]000")
-_FLOAT_IN_NUMBER = re.compile(r"(\d{3})[.,]0$|^(\+?\d{4,})[.,]0+$")
-"""A number that lost its leading + is a plain float; one written in groups keeps `.00`, which may be its last group."""
+_FLOAT_IN_NUMBER = re.compile(r"(?:(?<=\d{3})[.,]0|(?<=\d{5})[.,]0+|(?<=^\d{4})[.,]0+|(?<=^\+\d{4})[.,]0+)$")
+"""A long run of digits with zeros behind it is a float; in a number written in groups `.00` may be the last group."""
 
 _SHORTENED = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s?e\s?\+\s?\d{1,3}|[+-]?\d[.,]\d+\s?e\s?\d{1,3}", re.IGNORECASE)
 _SHORTENED_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s?e\s?\+?\s?\d{1,3}", re.IGNORECASE)
 BEGINS_SPOILED = frozenset("#+-0123456789")
 """What a spoiled cell begins with; nearly all others need no second look."""
+UNCALCULATED = "#FORMULA"
+"""What stands for a formula that a workbook holds no result of."""
 _HASHES = re.compile(r"#{3,}")
 _ERRORS = frozenset({
     "#N/A", "#NV", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#BEZUG!", "#WERT!",
@@ -54,7 +57,7 @@ def clean(cell: str, column: str) -> str:
     cell = cell.strip()
     if not cell:
         return cell
-    if cell[0] in "'=’":
+    if cell[0] in "'=’\"":
         cell = _unguarded(cell, column)
     if cell[-1:] == "0":
         cell = _without_zeros(cell, column)
@@ -67,6 +70,8 @@ def spoiled(cell: str, column: str) -> str | None:
     if first == "#":
         if _HASHES.fullmatch(cell):
             return "is what a spreadsheet shows when a column is too narrow; widen it and export it again"
+        if cell == UNCALCULATED:
+            return "has no result in the workbook; open it, save it and import it again"
         if cell.upper() in _ERRORS:
             return "is a spreadsheet's error; correct the sheet and export it again"
     elif (first.isdigit() or first in "+-") and "e" in cell.lower():
@@ -94,8 +99,8 @@ def _unguarded(cell: str, column: str) -> str:
             cell = cell[1:].strip()
         elif found := _FORMULA_TEXT.fullmatch(cell):
             cell = found[1].replace('""', '"').strip()
-        elif column not in FREE_TEXT and (found := _FORMULA_NUMBER.match(cell)):
-            cell = cell[1:].strip()
+        elif column not in FREE_TEXT and (_FORMULA_NUMBER.match(cell) or _QUOTED.fullmatch(cell)):
+            cell = cell.strip('="').strip()
         else:
             break
     return cell
@@ -103,7 +108,7 @@ def _unguarded(cell: str, column: str) -> str:
 
 def _without_zeros(cell: str, column: str) -> str:
     if column in NUMBERS:
-        return _FLOAT_IN_NUMBER.sub(lambda found: found[1] or found[2], cell)
+        return _FLOAT_IN_NUMBER.sub("", cell)
     # `1.000` may be a thousand.
     if (found := _FLOAT.fullmatch(cell)) and not _THOUSANDS.fullmatch(cell):
         return found[1]

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Generic, TypeVar
 
 from app.directory import numbers
+from app.directory.labels import divided_at_labels
 from app.directory.numbers import EmailProblem, Number, NumberProblem, read_email, read_number
 
 T = TypeVar("T")
@@ -16,7 +17,11 @@ T = TypeVar("T")
 _BETWEEN_NUMBERS = re.compile(
     r"\s*[;/,|\n&]\s*|\s+(?:or|and|und|oder|ou|et|o|y|e|of|en)\s+|\s*-?\s+(?=\+)", re.IGNORECASE
 )
-_MAY_DIVIDE = re.compile(r"[;/,|\n&]|\s\+|[a-z]\s", re.IGNORECASE)
+_BETWEEN_SURELY = re.compile(r"\s*[;,|\n&]\s*|\s+(?:or|and|und|oder|ou|et|o|y|e|of|en)\s+", re.IGNORECASE)
+"""Signs that stand inside no number as a slash does."""
+_OTHER_ENDING = re.compile(r"-\s?(\d{1,4})\s*(/\s*(\d{1,4}))$")
+"""`1234-56/57`: the number ends with 56 or with 57."""
+_MAY_DIVIDE = re.compile(r"[;/,|\n&]|\s\+|[a-z]\s|\d\s*[(\[]?[a-z]", re.IGNORECASE)
 """What every cell with two numbers has; nearly all others need no second look."""
 _BETWEEN_ADDRESSES = re.compile(r"\s*[;,|/\n]\s*|(?<=\w)\s+(?=\S+@)")
 _ANGLED = re.compile(r"<\s*([^<>\s]+@[^<>\s]+)\s*>")
@@ -125,6 +130,11 @@ def read_numbers(text: str, country: str | None) -> Found[Number]:
     """
     if not _MAY_DIVIDE.search(text):
         return Found((read_number(text, country),))
+    text = divided_at_labels(text)
+    if several := _surely_divided(text, country):
+        return several
+    if (ending := _OTHER_ENDING.search(text)) and len(ending[1]) == len(ending[3]):
+        return Found((read_number(text[: ending.start(2)], country),), (ending[3],))
     written = _BETWEEN_NUMBERS.split(text)
     pieces = [piece for piece in written if _digits(piece)]
     if len(written) < 2 or not pieces or _digits(pieces[0]) < _LEAST_DIGITS:
@@ -139,12 +149,26 @@ def read_numbers(text: str, country: str | None) -> Found[Number]:
         whole, problem = None, error
     if whole and whole.valid:
         return Found((whole,))
-    if usable and (len(usable) > 1 or (valid and not numbers.has_extension(numbers.plain_number(text)))):
+    first = bool(valid) or left[:1] != pieces[:1]
+    if usable and (len(usable) > 1 or (first and not numbers.has_extension(numbers.plain_number(text)))):
         return Found(tuple(dict.fromkeys(usable)), tuple(left))
     if whole:
         return Found((whole,))
     assert problem
     raise problem
+
+
+def _surely_divided(text: str, country: str | None) -> Found[Number] | None:
+    """What stands on both sides of a sign that no number has inside, when each side has a number; else None."""
+    pieces = [piece for piece in _BETWEEN_SURELY.split(text) if piece]
+    if len(pieces) < 2 or min(map(_digits, pieces)) < _LEAST_DIGITS:
+        return None
+    try:
+        found = [read_numbers(piece, country) for piece in pieces]
+    except NumberProblem:
+        return None
+    usable = dict.fromkeys(number for each in found for number in each.usable)
+    return Found(tuple(usable), tuple(rest for each in found for rest in each.left))
 
 
 def read_emails(text: str) -> Found[str]:

@@ -17,7 +17,7 @@ MAX_QUOTED_LINES = 50
 
 _ENDS = re.compile(r"\r\n|\r|\n")
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
-_SEPARATOR = re.compile(r'"?sep=(?P<sign>[,;|\t])"?[\s,;]*', re.IGNORECASE)
+_SEPARATOR = re.compile(r'"?sep\s*=[ \u00a0]*(?P<sign>[,;|\t])"?[\s,;]*', re.IGNORECASE)
 """The first line with which a spreadsheet tells another what separates the cells."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 

@@ -20,6 +20,7 @@ LABELS: dict[str, str] = {
 _WORD = "|".join(sorted({label for labels in LABELS.values() for label in labels.split("|")}, key=len, reverse=True))
 _BEFORE = re.compile(rf"[(\[]?\b(?:{_WORD})\b[)\]]?(?:\s*[.:)\]=-]+\s*|\s+|(?=\+))", re.IGNORECASE)
 _BEHIND = re.compile(rf"(?<=[\d\s)])[\s,:-]*[(\[]?\b(?:{_WORD})\b\.?[)\]]?\s*$", re.IGNORECASE)
+_BETWEEN = re.compile(rf"(?<=\d)\s*[(\[]?\b(?:{_WORD})\b\.?[)\]]?\s*:?\s*(?=[(+]*\d)", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W\d_]")
 _FAX = re.compile(r"\b(?:fax|telefax|téléfax)\b", re.IGNORECASE)
 
@@ -33,6 +34,11 @@ def without_labels(text: str) -> str:
     while found := _BEHIND.search(text):
         text = text[: found.start()].rstrip()
     return text
+
+
+def divided_at_labels(text: str) -> str:
+    """The text with `;` for each label between two numbers: `0228 1 (home) 0170 2` is `0228 1;0170 2`."""
+    return _BETWEEN.sub(";", text)
 
 
 def says_fax(text: str) -> bool:

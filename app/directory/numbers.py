@@ -118,6 +118,8 @@ def _choose(plain: str, country: str | None) -> Number:
         if possible != ValidationResult.IS_POSSIBLE:
             problem = NumberProblem(_why_impossible(possible))
             continue
+        if (meant := _without_its_plus(plain, number)) is not None:
+            number = meant
         region, kind = classify(number)
         outside = outside or (number, region)
         if kind != PhoneNumberType.UNKNOWN:
@@ -125,6 +127,30 @@ def _choose(plain: str, country: str | None) -> Number:
     if outside is None:
         raise problem
     return _number(*outside, PhoneNumberType.UNKNOWN, country)
+
+
+_MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+_BEGINS_ITSELF = re.compile(r"[\s(\[]*[1-9]")
+
+
+def _without_its_plus(plain: str, national: PhoneNumber) -> PhoneNumber | None:
+    """The mobile that these digits are with a + before them, which spreadsheets take away; None when they are none.
+
+    `491701234567` is +49 170 1234567 in Germany, although its plan has a fixed line of these digits: somebody else's.
+    Raises NumberProblem when the mobile is one abroad: which of the two is meant, only who wrote it knows.
+    """
+    if not _BEGINS_ITSELF.match(plain) or classify(national)[1] in _MOBILE:
+        return None
+    try:
+        other = as_dialled_now(phonenumbers.parse("+" + "".join(filter(str.isdigit, plain)), None))
+    except NumberParseException:
+        return None
+    if other == national or classify(other)[1] not in _MOBILE:
+        return None
+    if other.country_code == national.country_code:
+        return other
+    either = [phonenumbers.format_number(one, phonenumbers.PhoneNumberFormat.E164) for one in (other, national)]
+    raise NumberProblem(f"may be {either[0]} or {either[1]}; write it with + and the country code")
 
 
 def _number(number: PhoneNumber, region: str | None, kind: int, country: str | None) -> Number:

@@ -48,7 +48,7 @@ class Zone:
 def read_zone(text: str) -> Zone:
     """The zone that a cell means: an IANA name in any case, a Windows name, else a city or an offset with a remark."""
     wanted = " ".join(text.split()).casefold()
-    if name := _named(wanted):
+    if name := _named(wanted) or _named(_plain(wanted)):
         if name in _FIXED:
             return Zone(name, f"has no summer time; write {LIKELY[wanted]} if that is meant")
         return Zone(name)

@@ -13,7 +13,8 @@ import struct
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from functools import cache
 from html import unescape
@@ -22,6 +23,7 @@ from typing import Any, NoReturn
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
+from app.directory.cells import UNCALCULATED
 from app.directory.table import REQUIRED, Table, column_name, listed, make_table, refuse
 from app.kernel.errors import FieldError, Invalid
 
@@ -51,7 +53,13 @@ _FORMAT = re.compile(r"<(?:\w+:)?numFmt\s[^>]*>")
 _STYLES = re.compile(r"<(?:\w+:)?cellXfs\b.*?</(?:\w+:)?cellXfs>", re.DOTALL)
 _STYLE = re.compile(r"<(?:\w+:)?xf\s[^>]*>")
 _ZEROS = re.compile(r"0{2,30}")
-_CELL = re.compile(rb"<(?:\w+:)?c\s(?:[^>]*?\s)?r=[\"']([A-Z]{1,3})(\d{1,7})[\"']([^>]*)>")
+_CELL = re.compile(
+    rb"<(?:\w+:)?c\s(?:[^>]*?\s)?r=[\"']([A-Z]{1,3})(\d{1,7})[\"']([^>]*)>"
+    rb"(?:<(?:\w+:)?f\b([^>]*)>(?:([^<]*)</(?:\w+:)?f>)?)?(?:<(?:\w+:)?v(?:/>|>([^<]*)))?"
+)
+"""Column, row, attributes; a formula's attributes and text; the stored value."""
+_FORMULA_TEXT = re.compile(r'\s*"((?:[^"]|"")*)"\s*')
+_ERROR = re.compile(rb"\bt=[\"']e[\"']")
 _STYLED = re.compile(rb"\bs=[\"'](\d+)[\"']")
 
 _OTHERS = (
@@ -69,8 +77,8 @@ def read_workbook(content: bytes, sheet: str | None) -> Table:
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         name = _chosen(workbook, sheet)
-        padded = parts.look(name)
-        records = _records(workbook.get_sheet_by_name(name), padded)
+        marks = parts.look(name)
+        records = _records(workbook.get_sheet_by_name(name), marks)
         above = [(line, cells) for line, cells in islice(records, HEADER_WITHIN) if any(map(str.strip, cells))]
     except CalamineError as error:
         _refuse_damaged(str(error))
@@ -103,7 +111,7 @@ def _chosen(workbook: CalamineWorkbook, wanted: str | None) -> str:
     return next((name for name in named if name == wanted.strip()), named[0])
 
 
-def _records(sheet: CalamineSheet, padded: Mapping[int, Mapping[int, int]]) -> Iterator[tuple[int, Sequence[str]]]:
+def _records(sheet: CalamineSheet, marks: _Marks) -> Iterator[tuple[int, Sequence[str]]]:
     """Every row with its number in the sheet. A cell merged over several rows stands in each of them."""
     begins: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for (top, left), (bottom, _) in sheet.merged_cell_ranges or ():
@@ -111,8 +119,10 @@ def _records(sheet: CalamineSheet, padded: Mapping[int, Mapping[int, int]]) -> I
             begins[top].append((left, bottom))
     merged: dict[int, tuple[int, str]] = {}
     for number, values in enumerate(sheet.iter_rows()):
-        zeros = padded.get(number, {})
-        cells = [_text(value, zeros.get(place, 0)) for place, value in enumerate(values)]
+        zeros, told = marks.digits.get(number, {}), marks.texts.get(number, {})
+        cells = [told.get(place) or _text(value, zeros.get(place, 0)) for place, value in enumerate(values)]
+        # The reader leaves out what it takes for blank at the end.
+        cells.extend(told.get(place, "") for place in range(len(cells), max(told, default=-1) + 1))
         for place, (bottom, text) in list(merged.items()):
             if number > bottom:
                 del merged[place]
@@ -139,6 +149,16 @@ def _text(value: Any, zeros: int) -> str:
     return str(value) if isinstance(value, (int, timedelta)) else ""
 
 
+@dataclass(frozen=True)
+class _Marks:
+    """What the reader does not tell of a sheet's cells, by row and column (both from 0)."""
+
+    digits: dict[int, dict[int, int]] = field(default_factory=dict)
+    """How many digits a number format of nothing but zeros shows."""
+    texts: dict[int, dict[int, str]] = field(default_factory=dict)
+    """Errors, and formulas that are a text (`="00124"`) or have no stored result, which only Excel could work out."""
+
+
 class _Parts:
     """The parts of the zip, each unpacked once and found whole. Raises Invalid for what is no workbook or too large."""
 
@@ -162,27 +182,28 @@ class _Parts:
                 for _ in self._pieces(name):
                     pass
 
-    def look(self, sheet: str) -> dict[int, dict[int, int]]:
-        """Checks one sheet's area before it is read. Returns row -> column -> digits (both from 0) of the cells whose
-        number format adds zeros in front."""
+    def look(self, sheet: str) -> _Marks:
+        """Checks one sheet's area before it is read."""
         path = self._path(sheet)
         if path is None:
             _refuse_damaged("a sheet is missing")
         digits = self._padding()
-        padded: dict[int, dict[int, int]] = {}
+        marks = _Marks()
         least, most = [1 << 30, 1 << 30], [-1, -1]
-        for letters, row, attributes in _cells(self._pieces(path)):
+        for letters, row, attributes, *held in _cells(self._pieces(path)):
             at = (int(row) - 1, _column(letters))
             least = [min(least[0], at[0]), min(least[1], at[1])]
             most = [max(most[0], at[0]), max(most[1], at[1])]
             if digits and (style := _STYLED.search(attributes)) and (zeros := digits.get(int(style[1]))):
-                padded.setdefault(at[0], {})[at[1]] = zeros
+                marks.digits.setdefault(at[0], {})[at[1]] = zeros
+            if text := _told(attributes, *held):
+                marks.texts.setdefault(at[0], {})[at[1]] = text
         if most >= least and (most[0] - least[0] + 1) * (most[1] - least[1] + 1) > MAX_CELLS:
             refuse(
                 f'the sheet "{sheet}" goes down to row {most[0] + 1:,}, over {most[1] + 1:,} columns: too large for '
                 "a people file; delete what stands far below and beside the people"
             )
-        return padded
+        return marks
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         try:
@@ -224,17 +245,27 @@ class _Parts:
         }
 
 
-def _cells(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """(column in letters, row, other attributes) of every cell that holds something."""
+def _told(attributes: bytes, shared: bytes, formula: bytes, value: bytes) -> str:
+    """What to read instead of a cell's stored value; empty where that is right."""
+    if _ERROR.search(attributes):
+        return unescape(value.decode("utf-8", "replace"))
+    text = unescape(formula.decode("utf-8", "replace"))
+    if found := _FORMULA_TEXT.fullmatch(text):
+        return found[1].replace('""', '"')
+    return UNCALCULATED if (text or shared) and not value else ""
+
+
+def _cells(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, ...]]:
+    """What `_CELL` says of every cell that holds something."""
     rest = b""
     for piece in pieces:
         rest += piece
-        end = rest.rfind(b">") + 1
+        end = max(rest.rfind(b"</row>"), rest.rfind(b":row>")) + 1
         for found in _CELL.findall(rest[:end]):
             if not found[2].endswith(b"/"):
                 yield found
         rest = rest[end:]
-        if len(rest) > _PIECE:
+        if len(rest) > 8 * _PIECE:
             _refuse_damaged("a sheet is no XML")
 
 

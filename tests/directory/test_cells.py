@@ -24,6 +24,11 @@ from app.review.formats.csv_format import guarded
         ("491701234567.0", "phone", "491701234567"),
         ("491701234567.00", "phone", "491701234567"),
         ("+447700900123,0", "mobile", "+447700900123"),
+        ("0228 1234567.00", "mobile", "0228 1234567"),
+        ('= "00124"', "id", "00124"),
+        ('"00124"', "manager_id", "00124"),
+        ('"+447700900124"', "mobile", "+447700900124"),
+        ('"Bo"', "name", '"Bo"'),
         ("+49 170 1234567.0", "mobile", "+49 170 1234567"),
         # What only looks like one.
         ("1.000", "id", "1.000"),
@@ -86,6 +91,7 @@ def test_a_cell_is_again_what_was_typed(cell: str, column: str, meant: str) -> N
         ("########", "too narrow"),
         ("#N/A", "spreadsheet's error"),
         ("#name?", "spreadsheet's error"),
+        ("#FORMULA", "no result"),
     ],
 )
 @pytest.mark.parametrize("column", COLUMNS)

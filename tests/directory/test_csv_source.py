@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.directory.cells import clean
 from app.directory.csv_source import MAX_LINE, read_table
 from app.directory.importing import Reading
 from app.directory.table import MAX_COLUMNS, Row
@@ -149,6 +150,12 @@ def test_any_bytes_are_rows_or_one_refusal(content: bytes) -> None:
     _read(content)
 
 
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", "sep= ;", '"sep=;"', "sep=;;;", "\ufeffsep=;"])
+def test_a_first_line_that_names_the_separator_is_none_of_the_rows(first: str) -> None:
+    (row,) = rows(f"{first}\nid;name;department\nE1;Ann;IT\n")
+    assert tuple(row.cells.values()) == ("E1", "Ann", "IT")
+
+
 _CELL = st.text(alphabet=st.sampled_from('aZé0 ,;"\n\r\t+@=\\\u2028\N{NO-BREAK SPACE}ﷺ'), max_size=12)
 
 
@@ -177,7 +184,12 @@ def test_quoting_never_loses_a_row(found: list[tuple[str, str, str]]) -> None:
         return '"' + cell.replace('"', '""') + '"'
 
     content = "id,name,department\n" + "".join(",".join(map(quoted, row)) + "\n" for row in found)
-    expected = [row for row in found if any(cell.strip() for cell in row)]
+    columns = ("id", "name", "department")
+    expected = [
+        [clean(cell, column) for cell, column in zip(row, columns, strict=True)]
+        for row in found
+        if any(cell.strip() for cell in row)
+    ]
     read = rows(content)
     assert len(read) == len(expected)
     for got, wanted in zip(read, expected, strict=True):

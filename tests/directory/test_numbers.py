@@ -105,6 +105,30 @@ def test_what_cannot_be_dialled_is_refused_with_its_reason(text: str, reason: st
     assert reason in caught.value.reason
 
 
+@pytest.mark.parametrize(
+    ("text", "country", "meant"),
+    [
+        ("491701234567", "DE", "+491701234567"),
+        ("49 (170) 123 4567", "DE", "+491701234567"),
+        ("436641234567", "AT", "+436641234567"),
+        ("0491 701234567", "DE", "+49491701234567"),
+        ("1701234567", "DE", "+491701234567"),
+        ("30 901820", "DE", "+4930901820"),
+        ("2065550101", "US", "+12065550101"),
+    ],
+)
+def test_a_mobile_that_lost_its_plus_is_no_fixed_line_of_somebody_else(text: str, country: str, meant: str) -> None:
+    assert read_number(text, country).e164 == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "country"), [("447911123456", "DE"), ("33612345678", "DE"), ("12065550141", "DE"), ("491701234567", "AT")]
+)
+def test_a_mobile_abroad_that_lost_its_plus_is_asked_for(text: str, country: str) -> None:
+    with pytest.raises(NumberProblem, match=rf"may be \+{text} or .* with \+ and the country code"):
+        read_number(text, country)
+
+
 def test_a_national_number_without_a_country_asks_for_it() -> None:
     with pytest.raises(NumberProblem) as caught:
         read_number("206 555 0100", None)

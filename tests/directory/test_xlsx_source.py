@@ -55,6 +55,29 @@ def test_a_number_is_what_the_sheet_shows(value: Any, text: str) -> None:
     assert cells[0] == text
 
 
+def test_a_formula_is_the_text_that_it_gives_and_one_without_a_result_says_so() -> None:
+    content = io.BytesIO()
+    with xlsxwriter.Workbook(content, {"in_memory": True}) as book:
+        page = book.add_worksheet()
+        page.write_row(0, 0, HEADER)
+        page.write_formula(1, 0, '="00124"')  # xlsxwriter stores 0 as its result, other programs nothing
+        page.write_row(1, 1, ["Ann", "IT"])
+        page.write_formula(1, 3, '="+12065550101"', value="")
+        page.write_row(2, 0, ["E2", "Bo", "IT"])
+        page.write_formula(2, 3, "=A1&B1", value="")
+        page.write_formula(2, 4, "=NA()", value="#N/A")
+        page.write_row(3, 0, ["E3", "Cy", "IT"])
+        page.write_formula(3, 3, '="+1206555"&"0102"', value="+12065550102")
+    reading = Reading(content.getvalue(), "US")
+    (batch,) = reading.batches()
+    assert [line.split("\t")[1] for line in batch.copy.decode().splitlines()] == ["00124", "E2", "E3"]
+    assert batch.copy.count(b"+12065550101") == batch.copy.count(b"+12065550102") == 1
+    assert [(issue.line, issue.column, issue.reason) for issue in reading.dropped] == [
+        (3, "mobile", '"#FORMULA" has no result in the workbook; open it, save it and import it again'),
+        (3, "email", '"#N/A" is a spreadsheet\'s error; correct the sheet and export it again'),
+    ]
+
+
 def test_more_than_fifteen_digits_are_lost_and_the_row_says_so() -> None:
     reading = Reading(workbook([HEADER, (12345678901234567, "Ann", "IT")]), "US")
     assert list(reading.batches())

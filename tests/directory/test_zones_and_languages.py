@@ -40,6 +40,7 @@ HEADER = "id,name,department,time_zone,language\n"
         ("Pacific Daylight Time", "America/Los_Angeles"),
         ("Central Standard Time (Mexico)", "America/Mexico_City"),
         ("(UTC-08:00) Pacific Time (US & Canada)", "America/Los_Angeles"),
+        ("Pacific Time (US & Canada)", "America/Los_Angeles"),
         ("(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna", "Europe/Amsterdam"),
         ("(UTC) Coordinated Universal Time", "UTC"),
     ],
