@@ -14,6 +14,7 @@ from app.access.pages import Posted, Reading, Visit, posting
 from app.board import page_view, page_words
 from app.board.page_view import DONE, Filters
 from app.incidents import service as incidents
+from app.incidents import versions
 from app.kernel.errors import Changed, Conflict, FieldError, Invalid, MusterError
 from app.kernel.house import House
 from app.replies import help_requests
@@ -110,15 +111,21 @@ async def close(key: Text, request: Request, house: HouseDep, posted: Changing) 
     try:
         async with house.db.begin() as session:
             incident = await incidents.get(session, key, lock=True)
+            seen = seen_on_page(form.text("seen"))
+            # What changed meanwhile is said first: it may be why there is something to ask at all.
+            closed = incident["closed_at"] is not None
+            await versions.hold(
+                session, key, seen, versions.INCIDENT, actor=posted.actor, doing=incidents.CHANGES, done=closed
+            )
             if incidents.all_clear_missing(incident) and not form.text("without_all_clear"):
                 raise Conflict(NO_ALL_CLEAR)
             asked = f"{incident['open_help']}/{incident['possible_help']}"
             accepted = bool(form.text("accept_open_help")) and form.text("open_help") in ("", asked)
-            if incident["possible_help"] and not accepted and incident["closed_at"] is None:
+            if incident["possible_help"] and not accepted and not closed:
                 raise Conflict(_still_open(incident["open_help"], incident["possible_help"]))
             await incidents.change(
                 session, house, posted.actor, key, status="closed", severity=None, commander=None,
-                reason=form.text("reason"), accept_open_help=accepted, seen=seen_on_page(form.text("seen")),
+                reason=form.text("reason"), accept_open_help=accepted, seen=seen,
             )  # fmt: skip
     except MusterError as error:
         return await _refused(request, house, posted, key, error, "close")

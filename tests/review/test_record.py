@@ -70,7 +70,7 @@ def test_reach_of_the_first_bulletin_among_everybody(record: Record) -> None:
     assert reach.to_answered == {"50": Moment(at("03:07:30"), 450.0, 270.0), "90": None}
     assert reach.answered == 5
     assert reach.median_seconds_to_answer == 120.0
-    assert reach.answered_via == {"sms": 1, "page": 3, "voice": 0, "in_person": 1, "phone": 0}
+    assert reach.answered_via == {"sms": 1, "page": 3, "email": 0, "voice": 0, "in_person": 1, "phone": 0}
 
 
 def test_reach_of_the_first_bulletin_by_department(record: Record) -> None:
