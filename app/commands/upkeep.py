@@ -101,10 +101,12 @@ def verify_audit(as_json: AsJson = False) -> None:
     from app.deliveries import proof
     from app.directory import versions
     from app.kernel import audit
+    from app.replies import proof as replies
 
     async def work(program: Program) -> str | None:
         async with program.house.db.begin() as session:
-            return await audit.verify(session) or await versions.verify(session) or await proof.verify(session)
+            bad = await audit.verify(session) or await versions.verify(session)
+            return bad or await proof.verify(session) or await replies.verify(session)
 
     bad = with_program(work)
     if bad and not as_json:

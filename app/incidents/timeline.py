@@ -22,7 +22,10 @@ ESCALATED = "escalated"
 RECIPIENTS_SHA256 = "recipients_sha256"
 """In the entry of a send: the digest of who it went to, as they were (`deliveries.proof`)."""
 
-_UNSEEN = (versions.VERSIONS, RECIPIENTS_SHA256)
+SHOWN_VERSION = "shown_version"
+"""In the entry of a field report or a request for help: the version of the person in its row (`replies.proof`)."""
+
+_UNSEEN = (versions.VERSIONS, RECIPIENTS_SHA256, SHOWN_VERSION)
 """What an entry holds for the record alone."""
 
 

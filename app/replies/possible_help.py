@@ -15,7 +15,7 @@ from app.incidents import timeline
 from app.kernel.db import notify
 from app.kernel.errors import Conflict, NotFound
 from app.kernel.house import House
-from app.replies import help_requests, reports, repository
+from app.replies import help_requests, proof, reports, repository
 from app.replies import report_repository as kept
 from app.replies.report_repository import Kept
 
@@ -60,6 +60,7 @@ async def make_help(
         actor=actor.label,
         kind="help_opened" if opened else "help_confirmed",
         data={"person": person, "help_request": request_id, "field_report": report_id},
+        also=[proof.of_help(opened)] if opened else [],
     )
     if opened:
         await help_requests.opened(session, house, opened)

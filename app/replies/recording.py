@@ -8,7 +8,7 @@ from app.deliveries import service as deliveries
 from app.deliveries.responses import Act, Recorded
 from app.incidents import timeline
 from app.kernel.house import House
-from app.replies import help_requests, reports, repository
+from app.replies import help_requests, proof, reports, repository
 
 
 async def take_answer(
@@ -27,7 +27,7 @@ async def take_answer(
         if opened:
             await timeline.note(
                 session, key=recorded.incident_key, at=now, actor=actor, kind="help_opened",
-                data=data | {"help_request": opened},
+                data=data | {"help_request": opened}, also=[proof.of_help(opened)],
             )  # fmt: skip
             await help_requests.opened(session, house, opened)
         await reports.settle_by_answer(session, house, recorded, opened)

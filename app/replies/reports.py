@@ -17,7 +17,7 @@ from app.incidents import timeline
 from app.kernel.db import notify
 from app.kernel.errors import NotFound
 from app.kernel.house import House
-from app.replies import opt_outs
+from app.replies import opt_outs, proof
 from app.replies import report_repository as repository
 from app.replies import repository as requests
 from app.replies.models import NewReport
@@ -43,7 +43,8 @@ async def add(session: AsyncSession, house: House, report: NewReport, *, key: st
             data["maybe_stop"] = True
         if report.person_id is not None:
             data["person"] = report.person_id
-        await timeline.note(session, key=key, at=now, actor="system", kind="field_report", data=data)
+        also = [proof.of_report(report_id)]
+        await timeline.note(session, key=key, at=now, actor="system", kind="field_report", data=data, also=also)
         if report.maybe_stop:
             await opt_outs.tell_leads(session, house, report_id)
         await notify(session, "muster_board", f"incident:{report.incident_id}")

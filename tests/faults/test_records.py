@@ -17,6 +17,7 @@ from app.deliveries.reconciler import AT_A_TIME, DEADLINE_SECONDS
 from app.directory import versions
 from app.kernel import audit
 from app.kernel.db import run
+from app.replies import proof as replies
 from tests.journeys.crew import Crew, Desk, a_person, desk, faults, tried
 
 
@@ -170,6 +171,14 @@ async def test_however_many_are_unknown_none_is_after_the_deadline(muster: Desk)
                WHERE v.person_id = d.person_id AND v.id <> d.person_version_id""",
             "the people whom the bulletin went to were changed after it was sent",
         ),
+        (
+            "UPDATE field_report r SET person_version_id = p.latest_version_id FROM person p WHERE p.id = r.person_id",
+            "the person of its field report was changed after it was written",
+        ),
+        (
+            "UPDATE help_request r SET person_version_id = p.latest_version_id FROM person p WHERE p.id = r.person_id",
+            "the person of its help request was changed after it was written",
+        ),
     ],
 )
 async def test_people_of_an_incident_who_are_changed_behind_our_back_are_noticed(
@@ -178,6 +187,10 @@ async def test_people_of_an_incident_who_are_changed_behind_our_back_are_noticed
     crew = Crew(muster)
     person = a_person(email="")
     key = await crew.told(person)
+    await muster.hand_over()
+    for words in ("The tills are dead", "2"):
+        muster.clock.advance(seconds=60)
+        await muster.text(person.mobile, words)
     muster.clock.advance(seconds=60)
     await crew.hire(replace(person, name="Another Name"))  # a second version, which the import may make
     assert (await crew.person(key, person))["name"] == f"Person {person.id}"
@@ -192,4 +205,5 @@ async def test_people_of_an_incident_who_are_changed_behind_our_back_are_noticed
 
 async def _bad(muster: Desk) -> str | None:
     async with muster.house.db.begin() as session:
-        return await audit.verify(session) or await versions.verify(session) or await proof.verify(session)
+        bad = await audit.verify(session) or await versions.verify(session)
+        return bad or await proof.verify(session) or await replies.verify(session)

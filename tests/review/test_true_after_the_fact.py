@@ -26,6 +26,7 @@ from app.kernel.clock import ManualClock
 from app.kernel.db import Database, row
 from app.kernel.house import House
 from app.replies import help_requests, reports
+from app.replies import proof as replies
 from app.review import service as review
 from app.review.formats import FORMATS
 from tests.review import story
@@ -117,6 +118,7 @@ async def _tell(url: str, folder: Path) -> Twice:
         erased = await _shown(then, first)
         async with db.begin() as session:
             bad = await audit.verify(session) or await versions.verify(session) or await proof.verify(session)
+            bad = bad or await replies.verify(session)
         return Twice(url, before, after, erased, later, bad)
     finally:
         await db.close()
