@@ -10,7 +10,12 @@ SIGN: Final = "sos"
 """Emoji that may be a cry for help; they are read as this word."""
 
 _BEFORE: Final = str.maketrans(
-    {"№": "#", **dict.fromkeys("\u2018\u2019\u02bc\u00b4\u0060\uff07", "'"), **dict.fromkeys(HELP_SIGNS, f" {SIGN} ")}
+    {
+        "№": "#",
+        "ı": "i",
+        **dict.fromkeys("\u2018\u2019\u02bc\u00b4\u0060\uff07", "'"),
+        **dict.fromkeys(HELP_SIGNS, f" {SIGN} "),
+    }
 )
 
 

@@ -14,9 +14,9 @@ from app.replies.folding import phrase, words_of
 
 _BY_REASON: Final[dict[str, str]] = {
     "asks for help": """
-        help, helps, helping, helped, helpless, send someone, send somebody, need someone, need somebody, need
-        backup, send backup, assist, assistance, rescue*, asap, save me, save us, come quick, come quickly, hurry,
-        urgent*, desperate*""",
+        help, helps, helping, helped, helpless, send someone, send somebody, need someone, need somebody, need backup,
+        send backup, assist, assistance, rescue*, asap, save me, save us, come quick, come quickly, hurry, urgent*,
+        desperate*, need a hand, give me a hand, need support, come now, come here now, please come""",
     "help, misspelt": """
         hlp, hlep, hepl, halp, h e l p, hellp, helpp, hepp, needhelp, helpme, helpus, plshelp""",
     "a call of distress": "sos, s o s, mayday, may day, code red, code blue, panic*, scream*",
@@ -25,29 +25,35 @@ _BY_REASON: Final[dict[str, str]] = {
         medical, first aid, first aider, fire brigade, fire department, firefighter*, doctor, nurse, hospital, call
         security, need security, send security, defibrillator*, aed, cpr""",
     "somebody is hurt or ill": """
-        hurt, hurts, hurting, hurrt, not ok, not okay, not well, unwell, injur*, injr*, wound*, bleed*, bleding,
-        blood, collaps*, unconscious*, unresponsive, faint*, passed out, blacked out, fell, fallen, had a fall, not
-        breathing, breathe, breathing, can't breath, cant breath, cannot breath, no pulse, heart attack, chest pain,
-        cut my, cut his, cut her, diabetic*, man down, person down, someone down, somebody down, stroke, seizure*,
-        convuls*, chok*, allerg*, anaphyla*, asthma, overdos*, poison*, electrocut*, electric shock, burned, burnt,
-        burns, concuss*, broken arm, broken leg, broke his, broke her, broke my, dying, someone died, somebody died,
-        he died, she died, he is dead, she is dead, he's dead, she's dead, someone is dead, somebody is dead, dead
-        body, drown*, suicid*, kill*, run over, hit by, accident, accidents, in labour, in labor, pain, sick,
-        vomit*, dizzy""",
+        hurt, hurts, hurting, hurrt, not ok, not okay, not well, unwell, injur*, injr*, wound*, bleed*, bleding, blood,
+        collaps*, unconscious*, unresponsive, faint*, passed out, blacked out, fell, fallen, had a fall, not breathing,
+        breathe, breathing, can't breath, cant breath, cannot breath, no pulse, heart attack, chest pain, cut my, cut
+        his, cut her, cut myself, cut himself, cut herself, diabetic*, man down, person down, someone down, somebody
+        down, stroke, seizure*, convuls*, chok*, allerg*, anaphyla*, asthma, overdos*, poison*, electrocut*, electric
+        shock, burned, burnt, burns, concuss*, broken arm, broken leg, broken bone, broken ankle, broken wrist, broken
+        hip, broke his, broke her, broke my, dying, someone died, somebody died, he died, she died, he is dead, she is
+        dead, he's dead, she's dead, someone is dead, somebody is dead, dead body, drown*, suicid*, kill*, run over,
+        hit by, accident, accidents, in labour, in labor, pain, sick, vomit*, dizzy, casualty, casualties, feeling
+        well, feel well, slipped, on the floor, scald*, burn, throwing up, cardiac, chocking, very ill, is ill, taken
+        ill, feel ill, feeling ill, waters broke""",
     "somebody is threatened": """
         attack*, atack*, attak*, assault*, threat*, threten*, weapon*, wepon*, gun, guns, gunman, gunshot*, shot,
-        shots, shoot*, shoting*, shooter*, knife*, knives, stabbed, stabbing, stab, bomb*, hostage*, robber*,
-        robbed, robbing, mugged, mugging, intruder*, burglar*, break in, broke in, broken into, loot*, riot*,
-        fight*, violen*, aggressive*, abusive, harass*, rape*, hiding, follow me, being followed, following me,
-        stalk*, armed, punched, beaten, beating, held up, kidnap*""",
+        shots, shoot*, shoting*, shooter*, knife*, knives, stabbed, stabbing, stab, bomb*, hostage*, robber*, robbed,
+        robbing, mugged, mugging, intruder*, burglar*, break in, broke in, broken into, loot*, riot*, fight*, violen*,
+        aggressive*, abusive, harass*, rape*, hiding, follow me, being followed, following me, stalk*, armed, punched,
+        beaten, beating, held up, kidnap*, abduct*, machete, sword, axe, hit me, hitting, was hit, been hit, grabbed
+        me, touched me, followed me, angry mob, mob, out of control, suspicious*, thief, thieves""",
     "fire, gas and the like": """
         fire, fires, on fire, burning, smoke, smoking, flames, explo*, gas leak, tear gas, smell gas, smell of gas,
+        smells of gas, smells like gas, gas smell, carbon monoxide, chlorine, acid, alarm is going off, is shaking,
         evacuat*, flood*, chemical*, toxic*, fumes, earthquake*, tornado*, collapsing, live wire""",
     "somebody is caught or lost": """
-        trapped, trap, stuck in, locked in, lost child, child missing, stampede, missing child, missing person,
+        trapped, trap, stuck in, locked in, lost child, child missing, stampede, missing child, missing person, missing
+        kid, lost kid, child is missing, kid is missing, lost my son, lost my daughter, lost my child, lost my kid,
         can't get out, cant get out, cannot get out, stranded""",
     "danger": """
-        danger*, unsafe, not safe, scared, terrified, frightened, in trouble, life threatening, crushed, crush""",
+        danger*, unsafe, not safe, don't feel safe, dont feel safe, not feel safe, scared, terrified, frightened, in
+        trouble, life threatening, crushed, crush""",
     "asks for help in Spanish": """
         ayuda*, auxilio, socorro, emergencia*, policia, ambulancia*, bomberos, herid*, sangra*, incendio, fuego,
         peligro, desmay*, atrapad*, arma, pistola""",
@@ -56,7 +62,8 @@ _BY_REASON: Final[dict[str, str]] = {
         inconscient*, coince*, agress*, arme, samu""",
     "asks for help in another language": """
         hilfe, notfall*, verletzt*, feuer, polizei, krankenwagen, aiuto, soccorso, ferit*, ajuda, ferido*, pomoc*,
-        pomocy, yardim*, imdat, tulong, saklolo, مساعدة, النجدة, ساعدوني, मदद, बचाओ, 救命*, 帮助*, 助けて*""",
+        pomocy, yardim*, imdat, tulong, saklolo, مساعدة, النجدة, ساعدوني, मदद, बचाओ, 救命*, 帮助*, 助けて*,
+        도와*, 살려*, مدد""",
 }
 
 HELP_WORDS: Final[dict[str, str]] = {
@@ -113,7 +120,8 @@ def possible_help(words: Sequence[str]) -> str | None:
             if reason := _REASONS.get((spelling,)) or _by_stem(spelling):
                 return reason
         for length in range(2, _LONGEST + 1):
-            if reason := _REASONS.get(tuple(words[place : place + length])):
+            several = tuple(words[place : place + length])
+            if reason := _REASONS.get(several) or _REASONS.get((*several[:-1], several[-1].removesuffix("s"))):
                 return reason
     return None
 

@@ -43,6 +43,12 @@ LEADS: Final[dict[str, frozenset[str]]] = {
 }
 """What may stand before an answer -> the responses that it may stand before."""
 
+COUNTED: Final = frozenset(
+    {"second", "seconds", "sec", "minute", "minutes", "min", "mins", "hour", "hours", "hr", "hrs", "h", "day", "days"}
+    | {"week", "weeks", "month", "months", "am", "pm", "o'clock", "oclock", "more", "times", "percent", "%", "of", "or"}
+)
+"""What a digit at the beginning of a text may count; then it is no answer."""
+
 CODE_WORDS: Final = (
     "code", "my code", "my code is", "the code", "the code is", "code is", "with code", "with my code", "reply code"
 )  # fmt: skip

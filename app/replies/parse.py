@@ -13,12 +13,12 @@ from typing import Final
 
 from app.replies.folding import SIGN, phrase, words_of
 from app.replies.help_words import possible_help
-from app.replies.keywords import ANSWERS, ASK_BACK, CODE_WORDS, DIGITS, LEADS, OPT_IN, OPT_OUT, TAILS
+from app.replies.keywords import ANSWERS, ASK_BACK, CODE_WORDS, COUNTED, DIGITS, LEADS, OPT_IN, OPT_OUT, TAILS
 from app.replies.layout import layouts, unquoted
 from app.replies.reactions import is_reaction
 
-_CODE: Final = re.compile(r"[acdefhjklmnprtuvwxy][2-9]{1,3}", re.ASCII)
-"""Codes that are given now never begin with A, C, D or W; those of earlier texts do, and are still read."""
+_CODE: Final = re.compile(r"[a-z][0-9]{1,3}", re.ASCII)
+"""What somebody may have meant for a code. Ours have fewer letters and digits, but a mistyped one is still no words."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,25 @@ def as_words(body: str) -> Words:
     """The text as words, with what they may mean. What is quoted from us means nothing."""
     own = words_of(unquoted(body))
     stops = not OPT_OUT.isdisjoint(own) or ("opt", "out") in pairwise(own)
-    return Words(body, maybe_help=possible_help(own) is not None or _asks_twice(own), maybe_stop=stops)
+    return Words(body, maybe_help=possible_help(own) is not None or _asks(unquoted(body)), maybe_stop=stops)
 
 
-def _asks_twice(own: Sequence[str]) -> bool:
-    """Help asked for more than once, or for one of several questions: `2 2`, `2 K7 M4`, `1 K7, 2 M4`."""
-    items = _items(own) or []
-    responses = [item.value for item in items if item.kind in ("digit", "label")]
-    return "need_help" in responses and (set(responses) == {"need_help"} or any(i.kind == "code" for i in items))
+def _asks(text: str) -> bool:
+    """Whether words hold an answer that asks for help: `2 we have no cash`, `No cash. 2`, `2 K7, 1 M4`, `ok 2`.
+
+    A `2` that begins a text counts, unless it counts something: `2 hours`, `2 more`.
+    """
+    if any((found := _answer(piece)) and found.response == "need_help" for piece in _SENTENCES.split(text)):
+        return True
+    said = words_of(text)
+    if items := _items(said):
+        return any(item.kind in ("digit", "label") and item.value == "need_help" for item in items)
+    for place, word in enumerate(said[:_MOST_LEADS]):
+        if DIGITS.get(word) == "need_help":
+            return said[place + 1] not in COUNTED
+        if _items([word]) is None or word in DIGITS:
+            return False
+    return False
 
 
 def _answer(text: str) -> Answer | None:
@@ -123,6 +134,10 @@ def _may_be_title(words: Sequence[str]) -> bool:
     """Not what could be part of an answer, or another one."""
     return bool(words) and _items(words) is None
 
+
+_SENTENCES: Final = re.compile(r"[.!?;]\s+|\n")
+_MOST_LEADS: Final = 4
+"""So many words may stand before a digit that begins a text: `My answer is`, `Code K7`."""
 
 _MOST_BRACKETS: Final = 3
 _BRACKETS: Final = str.maketrans({"\uff08": "(", "\uff09": ")", "[": "(", "]": ")"})

@@ -58,6 +58,8 @@ TABLE: list[tuple[str, Answer]] = [
     ("ok thanks", OK), ("OK, thanks!", OK), ("1 thank you", OK), ("1 thx 👍", OK), ("ty 1", OK), ("ok cheers", OK),
     ("okay thanks a lot", OK), ("1 OK thank you very much", OK), ("need help!!! please", HELP), ("2 please 🙏", HELP),
     ("please 2", HELP), ("1 K7 thanks", Answer("ok", "K7")),
+    # with what was meant for a code
+    ("2 Z9", Answer("need_help", "Z9")), ("1 B7", Answer("ok", "B7")), ("2 K1", Answer("need_help", "K1")),
     # digits of other scripts
     ("١", OK), ("۲", HELP), ("३", CANNOT), ("১", OK), ("๒", HELP), ("٢ need help", HELP), ("❶", OK),
     ("1️⃣ OK", OK), ("2!!!", HELP), ("2 🆘", HELP),
@@ -83,15 +85,16 @@ TABLE: list[tuple[str, Answer]] = [
 # No policy, but examples: a word that becomes a keyword moves from here to TABLE.
 NOT_ANSWERS = listed(
     """
-    :) | ? | 4 | 0 | 11 | 12 | 1 2 | 1/2 | 1.5 | ½ | 2 of us | yes in 2 hours | 1 or 2? | 2 or 3 | 1 hour late |
+    :) | ? | 4 | 0 | 11 | 12 | 1.5 | 2 of us | yes in 2 hours | 1 or 2? | 2 or 3 | 1 hour late |
     1 K7 K8 | 1 K7 (3) |
     ok but tills 3 and 4 are down | ok?no | need | can | can not come | 1 1 | ack ack | one | K7
-    | 1 7K | 1 K1 | 1 B7 | K7 K7 | oui | si | yes please | no | n | y | 👍👍 great | okk | 4 K7 | K7 4 | ok 2 | 2 ok |
+    | 1 7K | K7 K7 | 2 hours late | 2 more tills | 1 we have no cash | at gate 4. 2 hours late |
+    oui | si | yes please | no | n | y | 👍👍 great | okk | 4 K7 | K7 4 |
     1 cannot | 3 ok | 1 yes | yes 1 | no 1 | No. 1 | ok will do | I can't | thanks | please | code K7 | 1 code | £2
-    | $1 | 1% | 2nd | 1st | 2x | 1 2 3 | answer | 1 great job | liked the new till | Loved it
+    | $1 | 1% | 2nd | 1st | 2x | answer | 1 great job | liked the new till | Loved it
     """
 )
-NOT_ANSWERS.extend(["", " ", "1" * 4000, "1\nTills are down", "1\n2", "ok\nbut tills are down", "1\n--\n2"])
+NOT_ANSWERS.extend(["", " ", "1" * 4000, "1\nTills are down", "ok\nbut tills are down"])
 
 MAYBE_HELP = listed(
     """
@@ -101,10 +104,13 @@ MAYBE_HELP = listed(
     OK need help | 1 need help | ok, need help | 2 HELP | 1 or need help | 3 need help | not breathing |
     il y a un blessé | ¡Ayuda! | ayúdame por favor | Notfall | 救命 | S.O.S. | 🆘 | 1 🆘 | 🔥 | 22 | 2 2 | 2 K7 M4 |
     1 K7, 2 M4 | he has a gun | she fainted | we are trapped in the lift | HEART ATTACK!! | unconcious |
-    they have weapons | he was stabbed | I am not ok | j'ai besoin d'aide | 2 2 2 please | 2, need help, need help
+    they have weapons | he was stabbed | I am not ok | j'ai besoin d'aide | 2 2 2 please | 2, need help, need help |
+    2 we have no cash | 2, the till is down | No cash here. 2 | 2 not 1 | ok 2 | 2 ok | 1 2 | 1/2 | 1 2 3 |
+    the till is down; 2 | yardım edin | chest pains | I do not feel safe
     """
 )
 MAYBE_HELP.extend(["1\nhelp me", "somebody is hurt\n> Reply 1 OK"])
+MAYBE_HELP.extend(["2\nPlease call me", "No cash left\n2", "1\n2", "1\n--\n2"])
 
 MAYBE_STOP = listed(
     """
