@@ -143,9 +143,10 @@ async def inbound(form: Form, house: HouseDep) -> Response:
 
 
 def _media(form: Mapping[str, str]) -> tuple[Medium, ...]:
-    """What came with a text: as many as the carrier counts, each with its address and content type."""
+    """What came with a text, each with its address and content type: as many as the carrier counts, or names."""
     many = form.get("NumMedia", "").strip()
     count = min(int(many), MOST_MEDIA) if many.isascii() and many.isdigit() and len(many) < 4 else 0
+    count = max([count, *(place + 1 for place in range(MOST_MEDIA) if form.get(f"MediaUrl{place}"))])
     return tuple(
         Medium(form.get(f"MediaContentType{place}", ""), form.get(f"MediaUrl{place}", "")) for place in range(count)
     )

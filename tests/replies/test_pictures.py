@@ -76,6 +76,16 @@ async def test_a_count_that_is_no_number_costs_nobody_their_words(the_desk: Desk
     assert [report["media"] for report in await the_desk.reports(key)] == [[]] * 5
 
 
+@pytest.mark.parametrize("count", ["", "x", "-1", "0"])
+async def test_a_picture_that_is_named_is_kept_whatever_the_count_says(
+    the_desk: Desk, at_the_desk: Crew, count: str
+) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    await the_desk.text(person.mobile, "", **(with_media(PICTURE) | {"NumMedia": count}))
+    assert [report["media"] for report in await the_desk.reports(key)] == [[PICTURE]]
+
+
 async def test_a_phone_of_the_simulator_sends_a_picture_that_the_account_alone_can_see(
     the_desk: Desk, at_the_desk: Crew
 ) -> None:
