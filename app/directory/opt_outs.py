@@ -15,7 +15,7 @@ from app.kernel import audit
 from app.kernel.clock import Clock
 from app.kernel.errors import Conflict, FieldError, Invalid, NotFound
 
-LEAST_REASON, MOST_REASON = 3, 500
+MOST_REASON = 500
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ async def _change(
 
 def _checked(reason: str) -> str:
     said = " ".join(reason.split())
-    if len(said) < LEAST_REASON:
+    if not said:
         raise Invalid(
             "The opt-out cannot be changed.",
             [FieldError("reason", "is required; say in a few words why, such as: asked us by text")],

@@ -206,6 +206,13 @@ async def _open(
     return found[0]
 
 
+async def seen(session: AsyncSession, actor: Actor, incident_id: int, request_id: int) -> dict[str, Any] | None:
+    """A request that is known to be there, as the actor may see it; None when it is another department's."""
+    department = fold(actor.department) if actor.department else None
+    found = await repository.help_requests(session, incident_id, request_id=request_id, department=department)
+    return show(found[0]) if found else None
+
+
 async def one(session: AsyncSession, incident_id: int, request_id: int) -> dict[str, Any]:
     """A request that is known to be there."""
     return show((await repository.help_requests(session, incident_id, request_id=request_id))[0])

@@ -27,12 +27,12 @@ async def make_help(
 
     It goes the same way as a `need_help`. A report that became one already gives that one again, and so does a person
     who has one open. `person_id` (the employer's) says whose it is when several people share the number. Raises
-    Conflict with the `candidates` when that cannot be known.
+    Conflict with the `candidates` when that cannot be known, and when it is somebody else's already.
     """
     incident = await incidents.get(session, key)
     report = await _find(session, actor, key, incident["id"], report_id)
     if report.help_request_id is not None:
-        return await help_requests.one(session, incident["id"], report.help_request_id), False
+        return await _same(session, actor, incident["id"], report.help_request_id, person_id), False
     person = await _whose(session, actor, report, person_id)
     now = house.clock.now()
     opened = await repository.open_help(
@@ -66,6 +66,18 @@ async def make_help(
         await help_requests.opened(session, house, opened)
     await notify(session, "muster_board", key)
     return await help_requests.one(session, incident["id"], request_id), bool(opened)
+
+
+async def _same(
+    session: AsyncSession, actor: Actor, incident_id: int, request_id: int, wanted: str | None
+) -> dict[str, Any]:
+    """The request that a report became, for those who may see it, and who mean the same person."""
+    request = await help_requests.seen(session, actor, incident_id, request_id)
+    if request is None:
+        raise Conflict("This report became a help request of another department.")
+    if wanted not in (None, request["person_id"]):
+        raise Conflict(f"This report became {request['name']}'s help request.", help_request_id=request_id)
+    return request
 
 
 async def clear(session: AsyncSession, house: House, actor: Actor, key: str, report_id: int) -> dict[str, Any]:

@@ -91,7 +91,7 @@ async def test_what_the_holder_chose_only_they_undo(the_desk: Desk, at_the_desk:
         assert await row(session, "SELECT 1 AS x FROM suppression WHERE address = :a", {"a": person.mobile}) is None
 
 
-@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  \t "}, {"reason": "x"}, {"reason": "x" * 501}])
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  \t "}, {"reason": "x" * 501}])
 async def test_a_reason_is_needed(the_desk: Desk, at_the_desk: Crew, body: dict[str, Any]) -> None:
     person = a_person()
     await at_the_desk.hire(person)

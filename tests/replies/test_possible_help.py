@@ -286,3 +286,32 @@ async def test_once_the_sharers_have_left_the_report_still_waits(the_desk: Desk,
     refused = await the_desk.api.post(f"/api/v1{path}/help")
     assert (refused.status_code, refused.json()["candidates"]) == (409, [])
     assert len(await possible(the_desk, key)) == 1
+
+
+async def test_a_report_that_became_help_names_no_request_of_another_department(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    number = a_number()
+    mine = a_person(mobile=number, email="", name="Nadia Novak")
+    other = a_person(mobile=number, email="", department="Customer Service")
+    key = await told(the_desk, at_the_desk, mine, other)
+    path = await texted(the_desk, key, mine, "2")
+    await the_desk.call("POST", f"{path}/help", {"person_id": mine.id}, status=201)
+    lead = await Caller.of(the_desk, "department_lead", department="Customer Service")
+    for body in ({}, {"person_id": other.id}):
+        refused = await lead.call("POST", f"{path}/help", body)
+        assert refused.status_code == 409
+        assert "another department" in refused.text
+        assert "Novak" not in refused.text
+    again = await the_desk.call("POST", f"{path}/help", {"person_id": other.id}, status=409)
+    assert mine.name in again["detail"]
+
+
+@pytest.mark.parametrize("words", ["2 Z9", "2 we have no cash", "2\nPlease call me", "No cash here. 2", "ok 2"])
+async def test_a_two_among_words_or_with_a_mistyped_code_may_be_help(
+    the_desk: Desk, at_the_desk: Crew, words: str
+) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    await the_desk.text(person.mobile, words)
+    assert [report["text"] for report in await possible(the_desk, key)] == [words]
