@@ -31,7 +31,7 @@ async def passed_on(session: AsyncSession, house: House, text: Text, words: Word
     # Where the carrier has answered already, a second answer would only confuse.
     answer = None
     if not text.carrier_word:
-        answer = wording.report_kept(any(q.open for q in questions), shared=text.only is None)
+        answer = wording.report_kept(any(q.open for q in questions), coded=_needs_code(text, questions))
     return Handled("field_report", answer, text.only, drills(questions))
 
 
@@ -84,9 +84,18 @@ async def ask_back(session: AsyncSession, house: House, text: Text, meant: Carri
             return await news.ask_for_help(session, house, text, told)
     elif told:
         return news.thanked(told, text)
-    answer = None if text.inbound.opt_out_type else wording.which_answer()
     questions = await repository.questions(session, text.ids, text.numbers)
-    return Handled("asked_which", answer, text.only, drills(questions))
+    news_here = await news.meant_by_some(session, house, text, questions)
+    if news_here and meant.word != "help":
+        return news.thanked(news_here[0], text)
+    answer = wording.who_needs_help() if news_here else wording.which_answer(coded=_needs_code(text, questions))
+    drill = drills(news_here or questions)
+    return Handled("asked_which", None if text.inbound.opt_out_type else answer, text.only, drill)
+
+
+def _needs_code(text: Text, questions: Sequence[Question]) -> bool:
+    """Whether a digit alone would not say who answers, or what."""
+    return text.only is None or len({question.incident_id for question in questions if question.open}) > 1
 
 
 async def coded(session: AsyncSession, house: House, text: Text, meant: Answer) -> Handled:
@@ -119,6 +128,8 @@ async def bare(session: AsyncSession, house: House, text: Text, meant: Answer) -
     if person_id is None:
         person_id = whose.alone(questions, fresh)
         if person_id is None:
+            if news_here := await news.meant_by_some(session, house, text, questions):
+                return await _some_replied(session, house, text, meant, news_here)
             said = Handled("asked_who", wording.who_is_it(meant.response, questions), drill=drills(questions))
             return await _asked(session, house, text, meant, said)
         questions = [q for q in questions if q.here and q.person_id == person_id]
@@ -136,7 +147,8 @@ async def bare(session: AsyncSession, house: House, text: Text, meant: Answer) -
     if meant.title:
         open_ones = [question for question in open_ones if whose.is_titled(question, meant.title)] or open_ones
     if len(open_ones) == 1:
-        return await _record(session, house, text, meant, open_ones[0])
+        several = text.only is None or len({question.incident_id for question in questions if question.asks}) > 1
+        return await _record(session, house, text, meant, open_ones[0], several=several)
     if open_ones:
         said = Handled("asked_which_question", wording.which_question(meant.response, open_ones), person_id)
         return await _asked(session, house, text, meant, said)
@@ -185,6 +197,18 @@ async def _replied(session: AsyncSession, house: House, text: Text, meant: Answe
     return await news.replied(session, house, text, meant, told)
 
 
+async def _some_replied(
+    session: AsyncSession, house: House, text: Text, meant: Answer, told: Sequence[Question]
+) -> Handled:
+    """From a shared phone, in reply to an all-clear: help leaves its trace until it is plain who asked."""
+    if len({question.person_id for question in told}) == 1:
+        return await _replied(session, house, text, meant, told[0])
+    if meant.response != "need_help" and meant.below is None and meant.title is None:
+        return news.thanked(told[0], text)
+    said = Handled("asked_who", wording.who_needs_help(), drill=drills(told))
+    return await _asked(session, house, text, meant, said)
+
+
 async def _as_words(session: AsyncSession, house: House, text: Text, meant: Answer) -> Handled:
     """What stands in brackets is no title of ours, so it is somebody's words, and the digit may be part of them."""
     words = as_words(text.inbound.body)
@@ -192,7 +216,10 @@ async def _as_words(session: AsyncSession, house: House, text: Text, meant: Answ
     return await passed_on(session, house, text, Words(words.text, maybe_help, words.maybe_stop))
 
 
-async def _record(session: AsyncSession, house: House, text: Text, meant: Answer, question: Question) -> Handled:
+async def _record(
+    session: AsyncSession, house: House, text: Text, meant: Answer, question: Question, *, several: bool = True
+) -> Handled:
+    """`several`: a digit alone would not do to change this answer."""
     if not whose.is_titled(question, meant.title):
         return await _as_words(session, house, text, meant)
     act = Act(meant.response, "sms", text.sent_at(house))
@@ -207,6 +234,6 @@ async def _record(session: AsyncSession, house: House, text: Text, meant: Answer
         await report(session, house, text, maybe_help=meant.below.maybe_help, incident=incident)
     answer = wording.confirmation(
         meant.response, title=question.title, changed=recorded.before not in (None, meant.response),
-        late=recorded.late, drill=question.drill,
+        late=recorded.late, drill=question.drill, code=question.code if several else None,
     )  # fmt: skip
     return Handled("answered", answer, recorded.person_id, incident=incident)

@@ -36,6 +36,15 @@ async def meant(session: AsyncSession, house: House, text: Text) -> Question | N
     return whose.newest_news(await had(session, house, text), text.only)
 
 
+async def meant_by_some(
+    session: AsyncSession, house: House, text: Text, questions: Sequence[Question]
+) -> list[Question]:
+    """On a shared phone: the all-clears that whoever writes replies to, when nobody there has anything to answer."""
+    if text.only is not None or any(question.open for question in questions):
+        return []
+    return whose.newest_news_here(await had(session, house, text))
+
+
 async def replied(session: AsyncSession, house: House, text: Text, said: Answer, news: Question) -> Handled:
     """An answer to an all-clear."""
     if said.response == HELP:
@@ -47,7 +56,7 @@ async def replied(session: AsyncSession, house: House, text: Text, said: Answer,
 
 def thanked(news: Question, text: Text) -> Handled:
     answer = None if text.carrier_word else wording.nothing_to_answer()
-    return Handled("thanked", answer, news.person_id, news.drill)
+    return Handled("thanked", answer, news.person_id if text.only is not None else None, news.drill)
 
 
 async def ask_for_help(session: AsyncSession, house: House, text: Text, about: Question) -> Handled:

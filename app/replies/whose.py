@@ -37,6 +37,15 @@ def newest_news(lately: Sequence[Question], person_id: int) -> Question | None:
     return newest if newest and not newest.asks else None
 
 
+def newest_news_here(lately: Sequence[Question]) -> list[Question]:
+    """On a shared phone: the newest message that each person got on this number, if all of those are all-clears."""
+    newest: dict[int, Question] = {}
+    for told in lately:
+        if told.here:
+            newest.setdefault(told.person_id, told)
+    return [] if any(told.asks for told in newest.values()) else list(newest.values())
+
+
 def is_over(question: Question, at: datetime) -> bool:
     """Whether its reader had heard by then that it is over."""
     return question.over_at is not None and question.over_at <= at

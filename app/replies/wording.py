@@ -9,6 +9,7 @@ from app.replies.questions import Question
 
 MEANS = {"ok": "1 OK", "need_help": "2 need help", "cannot": "3 cannot"}
 CHOICES = "1 OK, 2 need help, 3 cannot"
+WITH_CODE = ", with your code"
 DIGIT = {response: meaning[0] for response, meaning in MEANS.items()}
 SAMPLE_CODES = ("K7", "M4", "R8", "T5", "Y6")
 
@@ -23,15 +24,15 @@ def unmarked(text: str) -> str:
     return text.removeprefix("DRILL. ").removesuffix(" DRILL")
 
 
-def confirmation(response: str, *, title: str, changed: bool, late: bool, drill: bool) -> str:
-    """Says what was understood, and how to change it."""
+def confirmation(response: str, *, title: str, changed: bool, late: bool, drill: bool, code: str | None = None) -> str:
+    """Says what was understood, and how to change it: with its `code` where a digit alone could mean another."""
     said = f"Changed to {MEANS[response]}" if changed else f"Thank you. Noted: {MEANS[response]}"
     text = f"{said} ({short(title)})."
     if response == "need_help":
         text += " The incident team sees it now."
     if late:
         text += " This one is over or was replaced; your answer is kept."
-    text += " To change it, text 1, 2 or 3."
+    text += f" To change it, text 1, 2 or 3{f' with your code {code}' if code else ''}."
     return marked(text) if drill else text
 
 
@@ -72,12 +73,21 @@ def help_noted(title: str) -> str:
     return f"Noted: {MEANS['need_help']} ({short(title)}). The incident team sees it now, and someone will contact you."
 
 
+def who_needs_help() -> str:
+    """Several people share the phone, and the all-clear that they reply to has no code."""
+    return (
+        "Several people share this phone. Open the link in your own message and ask for help there."
+        f"{_seen('need_help')}"
+    )
+
+
 def use_the_link() -> str:
     return "Several people share this phone and this code. Press the link in your own message to answer."
 
 
-def which_answer() -> str:
-    return f"1, 2 or 3? Text {CHOICES}."
+def which_answer(*, coded: bool = False) -> str:
+    """`coded`: a digit alone could mean several people or questions."""
+    return f"1, 2 or 3? Text {CHOICES}{WITH_CODE if coded else ''}."
 
 
 def unknown_code(code: str) -> str:
@@ -88,11 +98,11 @@ def nothing_open() -> str:
     return "There is no open question for you now. Your text was passed on to the incident team."
 
 
-def report_kept(question_open: bool, *, shared: bool) -> str:
+def report_kept(question_open: bool, *, coded: bool) -> str:
+    """`coded`: a digit alone could mean several people or questions."""
     text = "Passed on to the incident team."
     if question_open:
-        code = ", with your code" if shared else ""
-        text += f" This is not yet your answer: text {CHOICES}{code}."
+        text += f" This is not yet your answer: text {CHOICES}{WITH_CODE if coded else ''}."
     return text
 
 

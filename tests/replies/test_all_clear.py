@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.replies.whose import DIGIT_RACE_SECONDS, NEWS_SECONDS
-from tests.journeys.crew import Crew, Desk, Person, a_person, adds_up
+from tests.journeys.crew import Crew, Desk, Person, a_number, a_person, adds_up
 
 BUTTON = re.compile(r'name="response" value="(\w+)"')
 
@@ -242,3 +242,49 @@ async def test_in_a_drill_the_thanks_are_marked(the_desk: Desk, at_the_desk: Cre
         assert answer.startswith("DRILL. ")
         assert answer.endswith(" DRILL")
         assert answer.count("DRILL") == 2
+
+
+def one_phone() -> tuple[Person, Person]:
+    number = a_number()
+    return a_person(mobile=number, email=""), a_person(mobile=number, email="")
+
+
+@pytest.mark.parametrize("words", ["1", "3", "ok thanks", "YES"])
+async def test_on_a_shared_phone_it_is_thanked_for_as_well(the_desk: Desk, at_the_desk: Crew, words: str) -> None:
+    people = one_phone()
+    key = await over(the_desk, at_the_desk, *people)
+    assert "nothing to answer" in await the_desk.text(people[0].mobile, words)
+    await close(the_desk, key)
+    assert "nothing to answer" in await the_desk.text(people[0].mobile, words)
+    assert (await the_desk.reports(key), await helps(the_desk, key)) == ([], [])
+
+
+@pytest.mark.parametrize("words", ["2", "need help", "HELP"])
+async def test_on_a_shared_phone_help_is_kept_and_no_code_is_asked_for(
+    the_desk: Desk, at_the_desk: Crew, words: str
+) -> None:
+    people = one_phone()
+    key = await over(the_desk, at_the_desk, *people)
+    answer = await the_desk.text(people[0].mobile, words)
+    assert "Open the link" in answer
+    assert "code" not in answer
+    (report,) = await the_desk.reports(key)
+    assert (report["maybe_help"], report["person_id"]) == (True, None)
+
+
+async def test_help_asked_for_after_the_end_can_be_taken_from_the_link(the_desk: Desk, at_the_desk: Crew) -> None:
+    lead, person = a_person(department="Leads"), a_person()
+    await at_the_desk.hire(lead)
+    await the_desk.token("department_lead", person=lead.id, department="Store Operations")
+    key = await over(the_desk, at_the_desk, person)
+    await close(the_desk, key)
+    the_desk.clock.advance(seconds=60)
+    await the_desk.text(person.mobile, "2")
+    await the_desk.hand_over()
+    body = next(str(text["body"]) for text in await the_desk.texts(lead.mobile) if "needs help" in str(text["body"]))
+    found = re.search(r"/a/\w+", body)
+    assert found
+    (request,) = await helps(the_desk, key)
+    assert "Assign to me" in (await the_desk.api.get(found[0])).text
+    await press(the_desk, found[0], request=str(request["id"]), owner="", do="take")
+    assert (await helps(the_desk, key))[0]["state"] == "taken"

@@ -174,3 +174,12 @@ async def test_a_code_means_the_question_on_this_number_before_one_on_another(
     assert await the_desk.acts(key, at_counter) == [("ok", False)]
     assert "3 cannot" in await the_desk.text(own.mobile, f"3 {code}")
     assert await the_desk.acts(key, own) == [("cannot", False)]
+
+
+async def test_where_a_digit_would_not_do_every_answer_asks_for_the_code(the_desk: Desk, at_the_desk: Crew) -> None:
+    people = sharing(2)
+    key = await told(the_desk, at_the_desk, *people)
+    code = (await the_desk.delivery(key, people[0]))["code"]
+    assert f"with your code {code}." in await the_desk.text(people[0].mobile, f"1 {code}")
+    for word in ("HELP", "YES"):
+        assert "3 cannot, with your code." in await the_desk.text(people[0].mobile, word)

@@ -43,7 +43,8 @@ def our_words() -> list[str]:
     link = "https://m.example/a/x"
     mail = render.email(subject="Tills", body="They are down.", link=link, code="K7", drill=False)
     page = (ROOT / "app/web/templates/staff_error.html").read_text(encoding="utf-8")
-    words = [wording.which_answer(), *(wording.report_kept(True, shared=shared) for shared in (False, True))]
+    words = [*(wording.which_answer(coded=coded) for coded in (False, True))]
+    words += [wording.report_kept(True, coded=coded) for coded in (False, True)]
     words += [after(compose_sms("", link=link, code="K7", drill=drill), "Code K7. ") for drill in (False, True)]
     words += [after(mail.text, "then choose:").partition("By text message")[0], after(page, "by text message:")]
     words += [after(wording.HELP_CLOSED, "still need help,")]
@@ -52,6 +53,8 @@ def our_words() -> list[str]:
             questions = [asked("K7", "Tills (north)", drill=drills[0]), asked("M4", "Gates", drill=drills[1])]
             words += [wording.which_question(response, questions), wording.who_is_it(response, questions)]
         for changed, late, drill in itertools.product((False, True), repeat=3):
+            again = wording.confirmation(response, title="Exercise", changed=changed, late=late, drill=drill, code="K7")
+            words.append(again)
             words.append(wording.confirmation(response, title="Exercise", changed=changed, late=late, drill=drill))
     return words
 
