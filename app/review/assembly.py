@@ -178,6 +178,7 @@ def _bulletins(house: House, read: Read, of_bulletin: Mapping[int, Sequence[Reci
             number=entry["number"],
             state=entry["state"],
             stage=entry["stage"],
+            asks=entry["asks"],
             severity=entry["severity"],
             facts=_ordered(entry["facts"], read.revision.playbook.facts),
             audiences=tuple(entry["audiences"]),

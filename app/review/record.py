@@ -175,6 +175,8 @@ class BulletinEntry:
     number: int
     state: str
     stage: str
+    asks: bool
+    """Whether it asked for an answer: an all-clear does not."""
     severity: str
     facts: dict[str, Any]
     audiences: tuple[str, ...]

@@ -12,13 +12,18 @@ STATUS_WORDS: Mapping[str, str] = {
     "acknowledged": "answered OK",
     "need_help": "need help",
     "cannot": "answered cannot",
-    "waiting": "told and silent",
-    "pending": "being tried",
+    "waiting": "no reply",
+    "pending": "sending",
     "uncertain": "not known",
     "unreachable": "not reached",
     "cancelled": "stopped",
 }
 """The eight counts as column heads."""
+
+NEWS_WORDS: Mapping[str, str] = {
+    name: said for name, said in STATUS_WORDS.items() if name not in ("acknowledged", "cannot")
+} | {"waiting": "delivered"}
+"""The same for an all-clear, which asks for no answer."""
 
 RESPONSE_WORDS: Mapping[str, str] = {"ok": "OK", "need_help": "need help", "cannot": "cannot"}
 
@@ -151,12 +156,12 @@ def _answer(kind: str, data: Mapping[str, Any]) -> str:
 def _help(kind: str, data: Mapping[str, Any]) -> str:
     name = data["person"]["name"]
     if kind == "help_told":
-        return f"the help request of {name} told: {RUNGS[data['rung']]}"
+        return f"{name}'s help request: {RUNGS[data['rung']]} told"
     return {
         "help_opened": f"{name} needs help" + (", said in a field report" if "field_report" in data else ""),
         "help_confirmed": f"a field report of {name} added to their help request",
-        "help_untold": f"the help request of {name} could be told to nobody by text or email",
-        "help_taken": f"the help request of {name} taken on",
-        "help_closed": f"the help request of {name} closed",
+        "help_untold": f"{name}'s help request: nobody could be told by text or email",
+        "help_taken": f"{name}'s help request assigned",
+        "help_closed": f"{name}'s help request closed",
         "help_withdrawn": f"{name} no longer asks for help",
     }[kind]

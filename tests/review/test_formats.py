@@ -116,15 +116,15 @@ def test_markdown_tells_the_figures(told: Told) -> None:
         "| 50 % acknowledged | 2026-03-02 04:26:00 CET | 26 min | 23 min |",
         "| 50 % answered | 2026-03-02 04:07:30 CET | 7 min 30 s | 4 min 30 s |",
         "| Store Operations | 2 s | 10 s | not reached | not reached | 7 min | not reached | 1 min |",
-        "Delivered to 5 of 7: 3 by the handset's receipt, 2 where the provider took it and tells nothing more.",
+        "Delivered to 5 of 7: 3 by the handset's receipt, 2 where the provider accepted it and reports nothing more.",
         "Answered: 5 of 7 (by text 1, on the page 3, in person 1). Median time to answer: 2 min.",
         "Moved on to another channel: 3 people (email 3, of which 3 handed over).",
-        "3 bulletins for 7 people in all: 5 answered at least once, 2 were reached by none.",
+        "3 bulletins for 7 people in all: 5 answered at least once, 2 could not be reached by any.",
         "| Fact: next update | 2026-03-02 04:45:00 CET |",
         "#### Could not be reached: 2 of 7",
         "| the number is not valid | Eve Stone | p5 | IT | Office |",
         "| 2 | 2026-03-02 04:23:00 CET | 2026-03-02 04:25:00 CET | 2 min late |",
-        "Reached by no bulletin at all: 2 people.",
+        "Reached by no bulletin: 2 people.",
         "Holding an older bulletin than the latest: 5 people.",
         "| First message | 3 min 2 s after declaring |",
         "| From resolved to the all-clear | 1 min |",
@@ -141,11 +141,31 @@ def test_markdown_counts_stand_under_their_heads(told: Told) -> None:
     found = dict(zip(head.strip("| ").split(" | "), everybody.strip("| ").split(" | "), strict=True))
     assert found == {
         "Department": "Everybody", "People": "7", "answered OK": "1", "need help": "0", "answered cannot": "0",
-        "told and silent": "3", "being tried": "1", "not known": "0", "not reached": "2", "stopped": "0",
+        "no reply": "3", "sending": "1", "not known": "0", "not reached": "2", "stopped": "0",
     }  # fmt: skip
-    assert (
-        "- Bulletin 2 (identified), 7 people: answered OK 1, told and silent 3, being tried 1, not reached 2." in said
-    )
+    assert "- Bulletin 2 (identified), 7 people: answered OK 1, no reply 3, sending 1, not reached 2." in said
+
+
+def test_an_all_clear_is_told_of_as_news_that_asked_for_nothing(told: Told) -> None:
+    said = told.exports["md"].decode()
+    all_clear = said[said.index("### Bulletin 3: resolved\n") : said.index("## Without the latest bulletin")]
+    assert "\nIt asked for no answer. Asked for help all the same: 0 people.\n" in all_clear
+    for asking in ("answered", "acknowledged", "no reply", "Median", "told that", "Told that"):
+        assert asking not in all_clear
+    head, _, everybody, *_ = re.findall(r"^\| .*$", all_clear, re.MULTILINE)
+    found = dict(zip(head.strip("| ").split(" | "), everybody.strip("| ").split(" | "), strict=True))
+    assert set(found) == {
+        "Department",
+        "People",
+        "need help",
+        "delivered",
+        "sending",
+        "not known",
+        "not reached",
+        "stopped",
+    }
+    [line] = re.findall(r"^- Bulletin 3 .*$", said, re.MULTILINE)
+    assert "no reply" not in line
 
 
 def test_markdown_holds_every_timeline_entry_once(told: Told) -> None:

@@ -249,7 +249,7 @@ def test_texts_are_as_sent_without_anybodys_code_or_link(record: Record) -> None
     bulletin = record.bulletins[0]
     sms = next(text for text in bulletin.texts if text.audience == "front_line" and text.channel == "sms")
     assert sms.text == (
-        "North|wind `x` <b> investigating for front_line. power at 12 sites. Next word 04:23 CET. [link] "
+        "North|wind `x` <b> investigating for front_line. power at 12 sites. Next update 04:23 CET. [link] "
         "Code [code]. Reply 1 OK, 2 need help, 3 cannot"
     )
     assert sms.people == 3

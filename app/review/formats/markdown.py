@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ from app.review.record import (
 )
 from app.review.wording import (
     CHANNEL_WORDS,
+    NEWS_WORDS,
     RESPONSE_WORDS,
     STATUS_WORDS,
     VIA_WORDS,
@@ -102,11 +103,13 @@ class _Document:
         never = sum(len(group.people) for group in self.record.never_reached)
         lines = [
             f"{counted(len(self.sent), 'bulletin', 'bulletins')} for {people(len(told))} in all: {len(answered):,} "
-            f"answered at least once, {never:,} were reached by none.", "",
+            f"answered at least once, {never:,} could not be reached by any.", "",
         ]  # fmt: skip
         for bulletin in self.sent:
             counts = bulletin.reach.counts if bulletin.reach else {}
-            said = ", ".join(f"{name} {counts[status]:,}" for status, name in STATUS_WORDS.items() if counts[status])
+            said = ", ".join(
+                f"{name} {counts[status]:,}" for status, name in _heads(bulletin).items() if counts[status]
+            )
             lines.append(f"- Bulletin {bulletin.number} ({bulletin.stage}), {people(bulletin.recipients)}: {said}.")
         return [*lines, ""]
 
@@ -141,6 +144,7 @@ class _Document:
         assert fallback is not None
         assert escalations is not None
         groups = {"Everybody": reach, **bulletin.reach_by_department}
+        heads = _heads(bulletin)
         vias = ", ".join(f"{VIA_WORDS[via]} {number:,}" for via, number in reach.answered_via.items() if number)
         moved = ", ".join(
             f"{CHANNEL_WORDS.get(channel, channel)} {number:,}, of which {fallback.handed_over[channel]:,} handed over"
@@ -149,21 +153,20 @@ class _Document:
         return [
             f"Sent {self.at(bulletin.sent_at)} by {escape(bulletin.sent_by)} to {people(reach.total)}.", "",
             *table(
-                ("Department", "People", *STATUS_WORDS.values()),
-                [(name, r.total, *(r.counts[status] for status in STATUS_WORDS)) for name, r in groups.items()],
+                ("Department", "People", *heads.values()),
+                [(name, r.total, *(r.counts[status] for status in heads)) for name, r in groups.items()],
             ),
             f"Delivered to {reach.delivered:,} of {reach.total:,}: {reach.delivered_by_receipt:,} by the handset's "
-            f"receipt, {reach.delivered_by_acceptance:,} where the provider took it and tells nothing more.", "",
-            f"Answered: {reach.answered:,} of {reach.total:,}{f' ({vias})' if vias else ''}. Median time to answer: "
-            f"{_after(reach.median_seconds_to_answer, none='nobody answered')}.", "",
+            f"receipt, {reach.delivered_by_acceptance:,} where the provider accepted it and reports nothing more.", "",
+            _answered(bulletin, reach, vias), "",
             f"Moved on to another channel: {people(fallback.people)}{f' ({moved})' if moved else ''}.", "",
-            _escalated(escalations), "",
-            *self.moments(reach),
+            *((_escalated(escalations), "") if bulletin.asks else ()),
+            *self.moments(reach, asks=bulletin.asks),
             "After sending, by department:", "",
             *table(
                 ("Department", "First message", "50 % delivered", "90 % delivered", "100 % delivered",
-                 "50 % acknowledged", "90 % acknowledged", "Median to answer"),
-                [(name, *_speeds(r)) for name, r in groups.items()],
+                 *(("50 % acknowledged", "90 % acknowledged", "Median to answer") if bulletin.asks else ())),
+                [(name, *_speeds(r, asks=bulletin.asks)) for name, r in groups.items()],
             ),
             *self.unreachable(bulletin, reach),
             *self.uncertain(bulletin),
@@ -184,11 +187,12 @@ class _Document:
         found = [("the provider's answer was lost", person) for person in bulletin.uncertain]
         return ["#### Not known whether they got it", "", *_people_table(found)]
 
-    def moments(self, reach: Reach) -> list[str]:
+    def moments(self, reach: Reach, *, asks: bool) -> list[str]:
         points: list[tuple[str, Moment | None]] = [("First message", reach.first_message)]
-        for what, found in (
-            ("delivered", reach.to_delivered), ("acknowledged", reach.to_acknowledged), ("answered", reach.to_answered),
-        ):  # fmt: skip
+        shares = {"delivered": reach.to_delivered}
+        if asks:
+            shares |= {"acknowledged": reach.to_acknowledged, "answered": reach.to_answered}
+        for what, found in shares.items():
             points += [(f"{percent} % {what}", moment) for percent, moment in found.items()]
         rows: list[tuple[str | None, ...]] = []
         for point, moment in points:
@@ -203,8 +207,8 @@ class _Document:
         never = [(group.reason, person) for group in self.record.never_reached for person in group.people]
         stale = self.record.stale
         return [
-            "## Without the latest word", "",
-            f"Reached by no bulletin at all: {people(len(never))}.", "", *_people_table(never),
+            "## Without the latest bulletin", "",
+            f"Reached by no bulletin: {people(len(never))}.", "", *_people_table(never),
             f"Holding an older bulletin than the latest: {people(len(stale))}.", "",
             *(table(
                 ("Person", "Id", "Department", "Site", "Holds", "Latest", "Why"),
@@ -328,20 +332,35 @@ class _Document:
         return table(("No.", "When", "Who", "What"), rows)
 
 
+def _heads(bulletin: BulletinEntry) -> Mapping[str, str]:
+    """The counts that mean something for this bulletin, in words."""
+    return STATUS_WORDS if bulletin.asks else NEWS_WORDS
+
+
+def _answered(bulletin: BulletinEntry, reach: Reach, vias: str) -> str:
+    """What came back."""
+    if not bulletin.asks:
+        return f"It asked for no answer. Asked for help all the same: {people(reach.counts['need_help'])}."
+    return (
+        f"Answered: {reach.answered:,} of {reach.total:,}{f' ({vias})' if vias else ''}. Median time to answer: "
+        f"{_after(reach.median_seconds_to_answer, none='nobody answered')}."
+    )
+
+
 def _escalated(found: Escalations) -> str:
-    """Whether others were told of the silent, and what came of it."""
+    """Whether others were told who had not answered, and what came of it."""
     if found.people:
         steps = ", ".join(f"{words(step)} {number:,}" for step, number in found.by_step.items() if number)
         said = (
             f"Told that {people(found.people)} had not answered ({steps}): {people(found.told)}. "
-            f"Of the silent, {found.answered:,} answered after all."
+            f"Of those, {found.answered:,} answered after all."
         )
     else:
-        said = "Told that somebody had not answered: nobody."
+        said = "Nobody was told that someone had not answered."
     if found.waiting:
-        said += f" Their notice has not left yet: {people(found.waiting)}."
+        said += f" Notices not sent yet: {people(found.waiting)}."
     if found.not_told:
-        said += f" Were to be told, and were not after all: {people(found.not_told)}."
+        said += f" Not told after all: {people(found.not_told)}."
     return said
 
 
@@ -357,10 +376,10 @@ def _lateness(seconds: float | None) -> str | None:
     return f"{times.span(seconds)} late" if seconds > 0 else f"{times.span(-seconds)} early"
 
 
-def _speeds(reach: Reach) -> list[str]:
-    points = [reach.first_message, *reach.to_delivered.values(), *reach.to_acknowledged.values()]
+def _speeds(reach: Reach, *, asks: bool) -> list[str]:
+    points = [reach.first_message, *reach.to_delivered.values(), *(reach.to_acknowledged.values() if asks else ())]
     shown = [times.span(moment.seconds_after_sent) if moment else NOT_REACHED for moment in points]
-    return [*shown, _after(reach.median_seconds_to_answer, none="nobody answered")]
+    return [*shown, _after(reach.median_seconds_to_answer, none="nobody answered")] if asks else shown
 
 
 def _people_table(found: Sequence[tuple[str, Person]]) -> list[str]:
