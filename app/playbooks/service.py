@@ -96,7 +96,7 @@ async def sync(house: House) -> tuple[Problem, ...]:
                 now=house.clock.now(),
             )
             if changed:
-                log.info("playbook taken over: %s", playbook.slug)
+                log.info("playbook loaded: %s", playbook.slug)
         await repository.remove_others(session, [name.rpartition(".")[0] for name, _, _ in stamp], house.clock.now())
     found = tuple(problem for _, problems in read for problem in problems if problem.severity == "error")
     for problem in found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 Change = tuple[str, str]
-SMS = "sms: ${vendor} investigating for front_line. ${kind} at ${hit}. Next word ${next_update}."
+SMS = "sms: ${vendor} investigating for front_line. ${kind} at ${hit}. Next update ${next_update}."
 BODY = "subject: ${severity} investigating for front_line\n        body: ${vendor} at ${sites}."
 VOICE = "voice: ${vendor} has a fault."
 SAY = 'say: ["I know more at ${next_update}."]'

@@ -48,14 +48,14 @@ waterline:
   anyone: {never: [Guess]}
 holding:
   everyone:
-    sms: We are looking. Next word ${next_update}.
-    email: {subject: We are looking, body: "Next word ${next_update}."}
+    sms: We are looking. Next update ${next_update}.
+    email: {subject: We are looking, body: "Next update ${next_update}."}
     voice: We are looking.
 stages:
 """
 SCRIPT = """\
     {audience}:
-      sms: ${{vendor}} {stage} for {audience}. ${{kind}} at ${{hit}}. Next word ${{next_update}}.
+      sms: ${{vendor}} {stage} for {audience}. ${{kind}} at ${{hit}}. Next update ${{next_update}}.
       email:
         subject: ${{severity}} {stage} for {audience}
         body: ${{vendor}} at ${{sites}}.

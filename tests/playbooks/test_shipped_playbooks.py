@@ -7,6 +7,7 @@ import functools
 import json
 import pathlib
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -67,6 +68,28 @@ def test_six_playbooks_ship() -> None:
         "ransomware": "Security",
         "social-media-storm": "Marketing",
     }
+
+
+def _texts(part: object) -> Iterator[str]:
+    if isinstance(part, dict):
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from _texts(each)
+    elif isinstance(part, str):
+        yield part
+
+
+ANSWER_LINE = re.compile(
+    r"\b(?:answer|reply|text|press|send)\s+(?:us\s+)?(?:with\s+)?[\"']?(?:[123]|ok|code)\b", re.IGNORECASE
+)
+
+
+@every_playbook
+def test_its_all_clear_asks_for_no_answer_and_no_code(file: pathlib.Path) -> None:
+    asking = [text for text in _texts(source(file).data["stages"]["resolved"]) if ANSWER_LINE.search(text)]
+    assert asking == []
+    assert not any("${code}" in text for text in _texts(source(file).data["stages"]["resolved"]))
 
 
 @every_playbook

@@ -112,7 +112,7 @@ def test_the_worst_case_of_a_script_is_the_text_one_would_get() -> None:
     book = playbook()
     text = worst_case_sms(book, "investigating", "front_line")
     assert text.startswith(
-        f"DRILL. {'W' * 30} investigating for front_line. network at 500 sites. Next word {LONGEST_TIME}."
+        f"DRILL. {'W' * 30} investigating for front_line. network at 500 sites. Next update {LONGEST_TIME}."
     )
     assert text.endswith(" Code K7W. Reply 1 OK, 2 need help, 3 cannot DRILL")
     assert "https://" in text
