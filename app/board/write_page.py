@@ -184,7 +184,7 @@ async def live(key: Text, request: Request, house: HouseDep, visit: Drafting) ->
         return found | {"shown": Shown(house), "incident": dict(incident), "visit": visit}
 
     async with house.db.begin() as session:
-        await incidents.get(session, key)
+        await writing.connected(session, house, visit.actor, key)
     return sse.streamed(live_page.events(house, request.app.state.hub, ("writing",), look))
 
 

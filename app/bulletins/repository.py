@@ -349,6 +349,19 @@ async def set_writing(
     return bool(found and found["since"] == now)
 
 
+async def keep_writing(
+    session: AsyncSession, incident_id: int, account_id: int, *, now: datetime, until: datetime
+) -> bool:
+    """As `set_writing`, but only where a page was opened and not sent off since."""
+    found = await row(
+        session,
+        """UPDATE bulletin_writer SET until = :until, since = CASE WHEN until > :now THEN since ELSE :now END
+           WHERE incident_id = :id AND account_id = :account RETURNING since""",
+        {"id": incident_id, "account": account_id, "now": now, "until": until},
+    )
+    return bool(found and found["since"] == now)
+
+
 async def end_writing(session: AsyncSession, incident_id: int, account_id: int) -> None:
     await run(
         session,

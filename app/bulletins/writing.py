@@ -30,12 +30,21 @@ async def opened(session: AsyncSession, house: House, actor: Actor, incident_id:
     await _mark(session, house, actor, incident_id, OPENED)
 
 
-async def renewed(session: AsyncSession, house: House, actor: Actor, key: str) -> list[Writing]:
-    """The page is still open; answers with everybody who writes."""
+async def connected(session: AsyncSession, house: House, actor: Actor, key: str) -> None:
+    """The page's stream begins, perhaps after a while out of sight."""
     incident = await incidents.get(session, key)
     if incident["closed_at"] is None:
         await _mark(session, house, actor, incident["id"], RENEWED)
-    return await now(session, house, incident["id"])
+
+
+async def renewed(session: AsyncSession, house: House, actor: Actor, key: str) -> None:
+    """The page is still open. Its stream outlives the press that sends it off by a moment: that begins nothing anew."""
+    incident = await incidents.get(session, key)
+    at = house.clock.now()
+    if incident["closed_at"] is None and await repository.keep_writing(
+        session, incident["id"], actor.account_id, now=at, until=at + RENEWED
+    ):
+        await notify(session, BOARD_CHANNEL, str(incident["id"]))
 
 
 async def ended(session: AsyncSession, actor: Actor, incident_id: int) -> None:

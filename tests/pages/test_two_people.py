@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from app.access.matrix import Actor
+from app.bulletins import writing
+from app.kernel.db import row
 from tests.pages.conftest import FEW, Site
 from tests.pages.surfer import Surfer
 
@@ -203,6 +206,26 @@ async def test_who_writes_is_seen_by_the_other(site: Site) -> None:
     assert seen.link("Open draft 1") == f"{K}/bulletins/1"
     site.clock.advance(seconds=400)
     assert "Bo Lind is writing" not in (await al.get(K)).text, "a page that is long gone is no writer"
+
+
+async def test_a_page_that_was_sent_off_is_no_writer_though_its_stream_lives_a_moment_longer(site: Site) -> None:
+    await site.people()
+    key = await site.declared()
+    al, bo = await two(site)
+    page = await al.get(f"{K}/bulletins/new")
+    await al.press(page, "/bulletins/new", fact__what_is_down="tills")
+    async with site.house.db.begin() as session:
+        made = await row(session, "SELECT created_by FROM bulletin WHERE number = 1")
+        assert made
+        actor = Actor(made["created_by"], "Al Reyes", "commander")
+        await writing.renewed(session, site.house, actor, key)
+    seen = (await bo.get(K)).text
+    assert "draft saved" in seen
+    assert "page opened" not in seen
+    async with site.house.db.begin() as session:
+        await writing.connected(session, site.house, actor, key)
+        await writing.renewed(session, site.house, actor, key)
+    assert "Al Reyes is writing bulletin 2, page opened" in (await bo.get(K)).text, "a page that is open again counts"
 
 
 async def test_the_same_words_again_are_said_before_the_button_and_need_a_tick(site: Site) -> None:
