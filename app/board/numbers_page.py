@@ -1,4 +1,4 @@
-"""Numbers to mend: who has a number that the network refused or that texted STOP, and what can be done about it."""
+"""Contact details to fix: whose number the network refused, who texted STOP, and what can be done about it."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _first_refusal(flags: Sequence[Mapping[str, Any]], flag: Mapping[str, Any]) 
 
 
 async def to_mend(session: AsyncSession, visit: Visit) -> str:
-    """`3 numbers to mend` of those that the visitor may mend or see to; '' when there are none."""
+    """`3 contact details to fix` of those that the visitor may fix or see to; '' when there are none."""
     counts = await directory.flagged_counts(session, visit.actor.department)
     return page_words.numbers_to_mend(
         sum(entry["to_mend"] for entry in counts), sum(entry["opted_out"] for entry in counts)

@@ -55,7 +55,7 @@ FILTERS = {
     "open": ("Has not answered", ("waiting", "pending", "uncertain", "unreachable")),
     "unreachable": ("Cannot be reached", ("unreachable",)),
     "waiting": ("Waiting for an answer", ("waiting",)),
-    "trying": ("Still being tried", ("pending", "uncertain")),
+    "trying": ("Still sending", ("pending", "uncertain")),
     "need_help": ("Needs help", ("need_help",)),
     "cannot": ("Cannot do their part", ("cannot",)),
     "ok": ("Answered OK", ("acknowledged",)),
@@ -69,6 +69,9 @@ VIAS = {
     "sms": "by text", "email": "by email", "page": "on the staff page", "voice": "in our call",
     "in_person": "in person", "phone": "by phone",
 }  # fmt: skip
+
+FIELDS = {"at": "The time", "note": "“How do you know?”", "response": "What they said", "via": "How they said it"}
+"""What a field is called where something is wrong with it; the others by their own names."""
 
 STATUSES = {
     "declared": "Declared",
@@ -84,8 +87,8 @@ CHANGED = (
 )
 STAGES = {
     "investigating": "Something is wrong; little is known",
-    "identified": "The cause is known; it is being mended",
-    "monitoring": "It is mended; it is being watched",
+    "identified": "The cause is known; a fix is under way",
+    "monitoring": "Fixed; we are monitoring",
     "resolved": "It is over: the all-clear",
 }
 ROLES = {
@@ -301,10 +304,10 @@ _ENTRIES: dict[str, Callable[[Mapping[str, Any], str], str]] = {
     "possible_help_cleared": lambda d, w: (
         f"Report from {w if 'person' in d else 'someone at a shared number'}: not a call for help"
     ),
-    "help_told": lambda d, w: f"Help for {w}: {RUNGS[d['rung']]} told",
-    "help_untold": lambda d, w: f"Help for {w}: nobody could be told by text or email",
-    "help_taken": lambda d, w: f"Help for {w} taken on",
-    "help_closed": lambda d, w: f"Help for {w} done",
+    "help_told": lambda d, w: f"{w}'s help request: {RUNGS[d['rung']]} told",
+    "help_untold": lambda d, w: f"{w}'s help request: nobody could be told by text or email",
+    "help_taken": lambda d, w: f"{w}'s help request assigned",
+    "help_closed": lambda d, w: f"{w}'s help request closed",
     "help_withdrawn": lambda d, w: f"{w} no longer needs help",
     "field_report": lambda d, w: f"Report from {w if 'person' in d else 'someone at a shared number'}",
     "opted_out": lambda d, w: f"{w} opted out of texts",
@@ -347,10 +350,10 @@ def ways_left(routes: Mapping[str, str], flagged: Collection[str]) -> list[str]:
 
 
 def numbers_to_mend(refused: int, opted_out: int) -> str:
-    """`3 numbers to mend, 2 opted out of texts`; '' when there are none."""
+    """`3 contact details to fix, 2 opted out of texts`; '' when there are none."""
     said = []
     if refused:
-        said.append("1 number to mend" if refused == 1 else f"{refused:,} numbers to mend")
+        said.append("1 contact detail to fix" if refused == 1 else f"{refused:,} contact details to fix")
     if opted_out:
         said.append(f"{opted_out:,} opted out of texts")
     return ", ".join(said)

@@ -52,7 +52,9 @@ async def _change(
 ) -> Changed:
     point = await repository.contact_point(session, employee_id, kind)
     if point is None or (actor.department and fold(actor.department) != fold(point["department"])):
-        raise NotFound(f"Nobody has the id {employee_id[:100]} and a contact point {kind[:20]}.")
+        raise NotFound(
+            f"There is no {kind[:20]} contact for employee id {employee_id[:100]}. Check the id and the kind."
+        )
     reason = _checked(reason)
     now = clock.now()
     numbers = (point["address"],) if kind == "email" else tuple(spellings(point["address"]))

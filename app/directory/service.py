@@ -383,7 +383,9 @@ async def retry_contact_point(
     """
     point = await repository.contact_point(session, employee_id, kind)
     if point is None:
-        raise NotFound(f"Nobody has the id {employee_id[:100]} and a contact point {kind[:20]}.")
+        raise NotFound(
+            f"There is no {kind[:20]} contact for employee id {employee_id[:100]}. Check the id and the kind."
+        )
     require_department(actor, point["department"])
     if since:
         _same_flag(await get_person(session, employee_id), kind, since)

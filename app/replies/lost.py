@@ -69,7 +69,8 @@ class LostTexts:
                 failed = True
                 log.error("incoming text %s could not be taken: %s: %s", text.sid, type(error).__name__, error)
         if taken:
-            log.warning("%d incoming texts had not reached us and were found in the provider's list", taken)
+            texts = "1 incoming text" if taken == 1 else f"{taken} incoming texts"
+            log.warning("%s had not reached us; found in the provider's list", texts)
         if not failed:
             self._read_until = until
         return taken

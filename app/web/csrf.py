@@ -22,6 +22,5 @@ def check(signer: Signer, session_secret: str, token: str, now: datetime) -> Non
     """Raises Forbidden unless the token was issued for this session and is not too old."""
     if not signer.nonce_ok(_PURPOSE, hash_secret(session_secret), token, now, MAX_AGE_SECONDS):
         raise Forbidden(
-            "This form did not come from a page of yours, or the page was open for too long. Nothing was changed. "
-            "Go back, reload the page and press the button again."
+            "This page has expired. Nothing was changed. Go back, reload the page and press the button again."
         )

@@ -83,6 +83,10 @@ class Shown:
             '<time datetime="{iso}">{clock}</time>, <span class="rel" data-rel="{iso}">{relative}</span>'
         ).format(iso=iso(then), clock=self.clock(then), relative=times.relative(then, self.now))
 
+    def ahead(self, moment: datetime | str) -> bool:
+        """Whether it is still to come."""
+        return _moment(moment) > self.now
+
     def ago(self, moment: datetime | str) -> Markup:
         """How far away alone; the absolute time stands in its title."""
         then = _moment(moment)

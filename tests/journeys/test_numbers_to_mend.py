@@ -154,14 +154,14 @@ async def test_a_number_that_the_network_refuses_is_shown_to_its_department_to_m
 
     lead, other = await surfer(the_desk, "department_lead", STORES), await surfer(the_desk, "department_lead", OTHER)
     home = await lead.get("/")
-    page = await lead.get(home.link("1 number to mend"))
+    page = await lead.get(home.link("1 contact detail to fix"))
     day = the_desk.clock.now()
     assert f"Person {person.id}" in page.text
     assert f"{SAID[reason]} since {day.day} Mar {day.year}" in page.text
     assert person.mobile in page.text.replace(" ", "").replace("-", "")
     assert "Still reached by" in page.text
     assert "Email" in page.text
-    assert not (await other.get("/")).has_link("to mend")
+    assert not (await other.get("/")).has_link("to fix")
     assert person.id not in (await other.get("/people/numbers")).text
     assert "in order" in (await other.get("/people/numbers")).text
     viewer = await (await surfer(the_desk, "viewer")).get("/people/numbers")

@@ -68,11 +68,11 @@ async def test_one_sentence_answers_the_question(site: Site) -> None:
     account = page.part("part-account")
     assert "3 of 5 have answered. 1 needs help. 1 cannot be reached." in account
     assert "3 answered (1 OK, 1 asked for help, 1 cannot do their part)" in account
-    assert "1 have it, no answer yet" in account
+    assert "1 delivered, no reply" in account
     departments = page.part("part-departments")
     assert "Store Operations 2 of 3" in departments
-    assert "0 waiting, 0 being tried, 1 asked for help , 1 cannot be reached" in departments
-    assert "IT 0 of 1 1 waiting, 0 being tried" in departments
+    assert "0 waiting, 0 sending, 1 asked for help , 1 cannot be reached" in departments
+    assert "IT 0 of 1 1 waiting, 0 sending" in departments
 
 
 async def test_the_next_bulletin_counts_down_and_then_is_late(site: Site) -> None:
@@ -165,7 +165,7 @@ async def test_an_answer_in_person_is_recorded_under_ones_name(site: Site) -> No
     assert "Cannot be reached: no usable contact point" in page.part("part-people")
     blank = await surfer.press(page, "/C3/answer", response="need_help")
     assert blank.status == 422
-    assert "Note is required; say how you know" in blank.text
+    assert "“How do you know?” is required; say how you know" in blank.text
     assert ("response", "need_help") in blank.form("/C3/answer").data(None), "what was chosen stays"
     done = await surfer.press(blank, "/C3/answer", note="met at the door")
     assert done.path == f"{K}/people?q=nobody&done=answered"

@@ -89,13 +89,15 @@ async def test_from_the_link_to_everybody_told_in_eight_presses(muster: Stack, b
     await page.get_by_role("link", name=re.compile("Outage at a vendor")).click()
     await page.get_by_role("link", name="Use the examples").click()
     await page.get_by_role("button", name="Declare and write the first bulletin").click()
-    await page.get_by_role("button", name="See it as people will see it").click()
+    await page.get_by_role("button", name="Preview").click()
     await expect(page.get_by_text("5 cannot be reached", exact=True)).to_be_visible()
     await page.get_by_role("button", name="Approve").click()
     await page.get_by_role("button", name=re.compile(r"Text 5\d\d people, email \d+")).click()
     await expect(page.locator("#part-account .sentence")).to_contain_text("0 of 571 have answered.")
     # The same page, not loaded again: the worker hands everything over meanwhile.
-    await expect(page.locator("#part-account .l-waiting")).to_contain_text(re.compile(r"5\d\d have it"), timeout=30_000)
+    await expect(page.locator("#part-account .l-waiting")).to_contain_text(
+        re.compile(r"5\d\d delivered"), timeout=30_000
+    )
     assert complaints == []
     await page.close()
 
@@ -191,7 +193,7 @@ async def test_everything_works_without_scripts(quiet: Stack, browser: Browser) 
     await page.goto(f"{quiet.base_url}/declare/payment-outage?examples=1")
     await page.get_by_text("This is a drill.").click()
     await page.get_by_role("button", name="Declare and write").click()
-    await page.get_by_role("button", name="See it").click()
+    await page.get_by_role("button", name="Preview").click()
     await expect(page.locator("#aud-front_line + .seen .bubble")).to_contain_text("DRILL.")
     await expect(page.locator("#aud-it + .seen .bubble")).to_be_hidden()
     await page.get_by_text("IT", exact=True).first.click()
@@ -229,10 +231,10 @@ async def test_nothing_is_cut_off_or_too_small_to_press(quiet: Stack, browser: B
     at = f"/incidents/{key}"
     for size, paths in (
         (PHONE, ("/", "/declare", "/declare/payment-outage", at, f"{at}/bulletins/new", f"{at}/bulletins/{number}",
-                 f"{at}/bulletins/{draft}", f"{at}/people", f"{at}/timeline", f"{at}/reports", "/people/numbers",
-                 staff)),
+                 f"{at}/bulletins/{draft}", f"{at}/people", f"{at}/call-sheet", f"{at}/timeline", f"{at}/reports",
+                 "/people/numbers", staff)),
         (SMALLEST, (staff,)),
-        ((1280, 800), (at, f"{at}/call-sheet", f"{at}/bulletins/{draft}")),
+        ((1280, 800), (at, f"{at}/people", f"{at}/call-sheet", f"{at}/bulletins/{draft}")),
     ):  # fmt: skip
         context = await browser.new_context(viewport={"width": size[0], "height": size[1]})
         page = await _signed_in(muster, context)
@@ -242,6 +244,10 @@ async def test_nothing_is_cut_off_or_too_small_to_press(quiet: Stack, browser: B
             assert wide <= 0, (path, size, wide)
             small = await page.evaluate(_TOO_SMALL, TOUCH)
             assert small == [], (path, size, small)
+            for summary in (await page.locator(".act summary").all())[:1]:
+                await summary.click()
+            outside = await page.evaluate(_OUTSIDE)
+            assert outside == [], (path, size, outside)
         await context.close()
 
 
@@ -250,3 +256,11 @@ _TOO_SMALL = """(least) => [...document.querySelectorAll(
   .filter((e) => e.type !== "hidden" && e.type !== "radio" && e.type !== "checkbox" && e.offsetParent)
   .filter((e) => e.getBoundingClientRect().height < least - 0.5)
   .map((e) => e.tagName + " " + e.textContent.trim().slice(0, 30) + " " + e.getBoundingClientRect().height)"""
+
+_OUTSIDE = """() => [...document.querySelectorAll(
+    "a[href^='tel:'], form.behalf input, form.behalf button, form.behalf span")]
+  .filter((e) => e.offsetParent)
+  .filter((e) => e.getBoundingClientRect().right > (e.closest(".people-part, .sheet-group, .section") ??
+    document.body).getBoundingClientRect().right)
+  .map((e) => e.tagName + " " + e.textContent.trim().slice(0, 30))"""
+"""Numbers to call, and fields of an answer, that reach out of the card that they stand in, where nobody sees them."""

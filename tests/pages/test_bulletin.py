@@ -44,7 +44,7 @@ async def test_the_way_from_words_to_everybody(site: Site) -> None:
     await site.declared()
     surfer = await site.surfer("commander")
     page = await surfer.get(f"{K}/bulletins/new")
-    preview = await surfer.press(page, "/bulletins/new", "See it", fact__what_is_down="tills at <Dallas>")
+    preview = await surfer.press(page, "/bulletins/new", "Preview", fact__what_is_down="tills at <Dallas>")
     assert (preview.status, preview.path) == (200, f"{K}/bulletins/1")
     assert "Down: tills at <Dallas>." in preview.text
     assert "<Dallas>" not in preview.html
@@ -79,8 +79,8 @@ async def test_a_double_press_writes_one_draft(site: Site) -> None:
     await site.declared()
     surfer = await site.surfer("commander")
     page = await surfer.get(f"{K}/bulletins/new")
-    first = await surfer.press(page, "/bulletins/new", "See it")
-    second = await surfer.press(page, "/bulletins/new", "See it")
+    first = await surfer.press(page, "/bulletins/new", "Preview")
+    second = await surfer.press(page, "/bulletins/new", "Preview")
     assert first.path == second.path
     assert await site.count("bulletin") == 1
 
@@ -110,7 +110,7 @@ async def test_a_warning_must_be_seen_before_it_is_approved(site: Site) -> None:
     )
     surfer = await site.surfer("commander")
     page = await surfer.get(f"{K}/bulletins/1")
-    assert "Look at this: this text is odd" in page.text
+    assert "Check this: this text is odd" in page.text
     refused = await surfer.press(page, "/approve")
     assert refused.status == 409
     assert "tick the box to approve it as it is" in refused.text
@@ -136,11 +136,11 @@ async def test_a_field_that_is_emptied_takes_the_fact_back(site: Site) -> None:
     await site.declared(sites=["Paris"])
     surfer = await site.surfer("commander")
     page = await surfer.get(f"{K}/bulletins/new")
-    assert (await surfer.press(page, "/bulletins/new", "See it", fact__sites=[])).status == 200
+    assert (await surfer.press(page, "/bulletins/new", "Preview", fact__sites=[])).status == 200
     made = await site.one("SELECT facts FROM bulletin ORDER BY id DESC LIMIT 1")
     assert "sites" not in made["facts"]
     page = await surfer.get(f"{K}/bulletins/new")
-    wrong = await surfer.press(page, "/bulletins/new", "See it", fact__vendor="")
+    wrong = await surfer.press(page, "/bulletins/new", "Preview", fact__vendor="")
     assert wrong.status == 422
     assert "Vendor is missing" in wrong.text
 
@@ -151,11 +151,11 @@ async def test_errors_keep_every_field(site: Site) -> None:
     surfer = await site.surfer("commander")
     page = await surfer.get(f"{K}/bulletins/new")
     wrong = await surfer.press(
-        page, "/bulletins/new", "See it", audience=[], stage="identified", fact__what_works="c" * 61
+        page, "/bulletins/new", "Preview", audience=[], stage="identified", fact__what_works="c" * 61
     )
     assert wrong.status == 422
     assert "What works has 61 characters" in wrong.text
-    assert "Who is told is empty; name at least one" in wrong.text
+    assert "The list of recipients is empty; name at least one" in wrong.text
     kept = wrong.form("/bulletins/new").data(None)
     assert ("stage", "identified") in kept
     assert ("fact.what_works", "c" * 61) in kept
@@ -165,7 +165,7 @@ async def test_nobody_to_tell_is_said_before_anything_is_sent(site: Site) -> Non
     await site.people("id,name,department\nX1,Someone,Legal\n")
     await site.declared()
     surfer = await site.surfer("commander")
-    preview = await surfer.press(await surfer.get(f"{K}/bulletins/new"), "/bulletins/new", "See it")
+    preview = await surfer.press(await surfer.get(f"{K}/bulletins/new"), "/bulletins/new", "Preview")
     assert "nobody in the directory belongs to them" in preview.text
     assert not preview.has_form("/approve")
 

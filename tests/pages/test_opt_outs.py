@@ -22,7 +22,7 @@ async def test_stop_in_a_sentence_waits_on_the_page_until_somebody_opts_them_out
     await said_stop(site)
     surfer = await site.surfer("department_lead")
     page = await surfer.get(NUMBERS)
-    assert "1 report that may mean: no more texts" in page.text
+    assert "1 report that may ask for no more texts" in page.text
     assert "“Stop. Thank you”" in page.text
     form = next(f for f in page.forms if f.action.endswith("/opt-out") and f.controls[1].value == "C1")
     form.fill({"reason": "they meant it"})

@@ -48,7 +48,7 @@ async def test_what_to_do_comes_first_and_everything_is_there(site: Site) -> Non
     await _sent(site)
     _, page, _ = await _page(site)
     order = (
-        "For Amara Vance", "Down: tills and gate screens", "Your answer now", "OK I have read this", "I need help",
+        "For Amara Vance", "Down: tills and gate screens", "Your answer now", "OK I've read this", "I need help",
         "I cannot", "What to tell customers", "I will know more at 03:20 UTC", "What not to say", "You may decide",
         "Sell for cash and by hand slip", "Ask first", "Refund without a receipt: ask Shift Manager", "Never",
         "By hand", "Red folder under till 1", "Next message: 03:20 UTC, in 20 min",
@@ -107,7 +107,7 @@ async def test_an_answer_can_be_changed(site: Site) -> None:
     await _sent(site)
     surfer, page, token = await _page(site)
     page = await surfer.press(page, f"/a/{token}", "I need help")
-    assert "The incident team sees it." in page.text
+    assert "The incident team has your request." in page.text
     page = await surfer.press(page, f"/a/{token}", "OK")
     assert "Your answer: OK." in page.text
     assert [entry["response"] for entry in await site.all("SELECT response FROM acknowledgment ORDER BY id")] == [

@@ -71,9 +71,7 @@ async def _shown(house: House, key: str) -> dict[str, bytes]:
                 shown[f"recipients {number} {given}"] = await board.recipients(session, key, number, **given)
             bulletin = await bulletins.get(session, incident["id"], number)
             shown[f"bulletin {number}"] = await bulletins.show(session, house, incident, bulletin)
-            shown[f"call sheet {number}"] = await page_reads.unanswered(
-                session, bulletin, department=None, limit=500
-            )
+            shown[f"call sheet {number}"] = await page_reads.unanswered(session, bulletin, department=None, limit=500)
     found = {
         name: json.dumps(value, default=lambda v: dict(v) if hasattr(v, "keys") else str(v), indent=1).encode()
         for name, value in shown.items()
