@@ -6,6 +6,7 @@ RFC 3464 where it is kept; otherwise what flufl.bounce knows of servers that wri
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from email.message import Message
 from enum import StrEnum
@@ -88,7 +89,7 @@ def _own_way(mail: Message) -> Returned | None:
         return None
     said = "\n".join(text_of(part) for part in parts(mail) if part.get_content_type() == "text/plain")
     said = _ORIGINAL.split(said, maxsplit=1)[0]
-    delayed, failed = all_failures(mail)
+    delayed, failed = _found_by_flufl(mail)
     recipients = tuple(sorted(address.decode("ascii", "replace").lower() for address in failed)) or tuple(named)
     subject = value(mail, "Subject").lower()
     status = _status("", said)
@@ -97,6 +98,15 @@ def _own_way(mail: Message) -> Returned | None:
     if recipients or (subject.startswith(_RETURNED_SUBJECTS) and status.startswith("5")):
         return Returned(Fate.FAILED, status, _short(_line_with(status, said)), recipients)
     return None
+
+
+def _found_by_flufl(mail: Message) -> tuple[Collection[bytes], Collection[bytes]]:
+    """(addresses that wait, addresses that failed); none where a detector stumbles, as one does without a From."""
+    try:
+        delayed, failed = all_failures(mail)
+    except Exception:  # what else the mail says still counts
+        return (), ()
+    return delayed, failed
 
 
 def _after(said: str) -> str:

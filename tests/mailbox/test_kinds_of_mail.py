@@ -116,6 +116,14 @@ def test_html_as_people_see_it_without_what_it_quotes(html: str, text: str) -> N
     assert from_html(html) == text
 
 
+def test_a_returned_mail_without_a_sender_is_still_one() -> None:
+    head = b"Return-Path: <>\r\nX-Failed-Recipients: ann@example.org\r\nSubject: Returned mail\r\n\r\n"
+    mail = read(head + b"550 5.1.1 unknown user")
+    assert mail.kind is Kind.BOUNCE
+    assert mail.returned is not None
+    assert (mail.returned.status, mail.returned.recipients) == ("5.1.1", ("ann@example.org",))
+
+
 @pytest.mark.parametrize("made", ["On " * 6000, "Dnia " * 4000, "On <" * 5000, "> " * 9000, "\t" * 20_000 + "x"])
 def test_what_is_made_to_be_slow_is_not(made: str) -> None:
     assert len(unquoted(made)) <= 20_000
