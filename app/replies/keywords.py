@@ -61,6 +61,13 @@ TAILS: Final = (
 """The polite words that may stand around an answer. Emoji and punctuation may, too; any other word makes it words."""
 
 OPT_OUT: Final = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
+NO_MORE: Final = (
+    "opt out", "opt me out", "opted out", "remove me", "remove my number", "remove this number", "take me off",
+    "no more texts", "no more messages", "don't text", "dont text", "do not text", "don't message", "dont message",
+    "do not message", "don't contact", "dont contact", "do not contact", "wrong number", "leave me alone",
+)  # fmt: skip
+"""What else may mean that somebody wants no more texts, anywhere in a text; so may the words of OPT_OUT."""
+
 OPT_IN: Final = frozenset({"start", "unstop"})
 ASK_BACK: Final = frozenset({"help", "yes"})
 """Carriers take these words for their own; a person who types one is asked which answer they meant."""

@@ -32,6 +32,7 @@ _SIGNATURE: Final = re.compile(
 
 _NAME: Final = re.compile(r"[^\W\d_a-z][^\W\d_]*(?:['’-][^\W\d_]+)*\.?")
 _MOST_NAME_LINES: Final = 2
+_MOST_NAME_WORDS: Final = 4
 _NO_NAMES: Final = frozenset({*ANSWERS, *ASK_BACK, *OPT_OUT, "no", "not", "never", "nobody", "nothing", "none", "now"})
 
 
@@ -55,16 +56,25 @@ def unquoted(body: str) -> str:
     return text if text.strip() else body
 
 
-def layouts(body: str, names: Sequence[str] = ()) -> Iterator[Layout]:
-    """The ways to read a text, the plainest first. `names` are those of the people who may have signed."""
+def known_words(names: Sequence[str]) -> frozenset[str]:
+    """The words of names that nothing else can be meant by."""
+    words = {word for name in names for word in words_of(name)} - _NO_NAMES
+    return frozenset(word for word in words if possible_help([word]) is None)
+
+
+def layouts(body: str, known: frozenset[str] = frozenset()) -> Iterator[Layout]:
+    """The ways to read a text, the plainest first. `known` are the words of the names of people who may have signed."""
     text = unquoted(body).strip()
     yield Layout(text)
-    known = {word for name in names for word in words_of(name)}
     if (signature := _SIGNATURE.search(text)) and (above := text[: signature.start()].strip()):
         below = text[signature.end() :]
         beside = below.partition("\n")[0].strip() if signature["mark"] else ""
         plain = not beside or _names(beside, known) or _like_a_name(f"- {beside}")
         yield Layout(above, below, signed=plain and possible_help(words_of(below)) is None)
+    pieces = text.split(" ")
+    for many in range(1, min(_MOST_NAME_WORDS, len(pieces) - 1) + 1):  # "1 - Gus Hay"
+        if _names(name := " ".join(pieces[-many:]), known):
+            yield Layout(" ".join(pieces[:-many]), name)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for many in range(1, min(_MOST_NAME_LINES, len(lines) - 1) + 1):
         below_lines = lines[-many:]
@@ -74,9 +84,9 @@ def layouts(body: str, names: Sequence[str] = ()) -> Iterator[Layout]:
             yield Layout("\n".join(lines[:-many]), "\n".join(below_lines), signed=False)
 
 
-def _names(line: str, known: set[str]) -> bool:
+def _names(line: str, known: frozenset[str]) -> bool:
     words = words_of(line)
-    return bool(words) and all(word in known and word not in _NO_NAMES for word in words)
+    return bool(words) and known.issuperset(words)
 
 
 def _like_a_name(line: str) -> bool:

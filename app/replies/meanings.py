@@ -126,7 +126,10 @@ async def bare(session: AsyncSession, house: House, text: Text, meant: Answer) -
     fresh = news.within(house, text, lately)
     person_id = text.only
     if person_id is None:
+        names = {int(person["person_id"]): str(person["name"]) for person in text.people}
         person_id = whose.alone(questions, fresh)
+        if person_id is not None and whose.signed_by_another(meant.signature, person_id, names):
+            person_id = None
         if person_id is None:
             if news_here := await news.meant_by_some(session, house, text, questions):
                 return await _some_replied(session, house, text, meant, news_here)

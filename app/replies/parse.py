@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Final
 
 from app.replies.folding import SIGN, phrase, words_of
 from app.replies.help_words import possible_help
-from app.replies.keywords import ANSWERS, ASK_BACK, CODE_WORDS, COUNTED, DIGITS, LEADS, OPT_IN, OPT_OUT, TAILS
-from app.replies.layout import layouts, unquoted
+from app.replies.keywords import ANSWERS, ASK_BACK, CODE_WORDS, COUNTED, DIGITS, LEADS, NO_MORE, OPT_IN, OPT_OUT, TAILS
+from app.replies.layout import known_words, layouts, unquoted
 from app.replies.reactions import is_reaction
 
 _CODE: Final = re.compile(r"[a-z][0-9]{1,3}", re.ASCII)
@@ -27,13 +26,14 @@ class Answer:
 
     `title`: what stands behind its code, or in brackets. It counts only when it is the title of the question that is
     meant, as our question back prints it; otherwise the whole is words. `below`: what stands under it may be more than
-    a name, and is kept besides.
+    a name, and is kept besides. `signature`: the words of a name that is known at this number.
     """
 
     response: str
     code: str | None = None
     title: str | None = None
     below: Words | None = None
+    signature: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,20 @@ def parse(body: str, names: Sequence[str] = ()) -> Meaning:
     for kind, known in (("opt_out", OPT_OUT), ("opt_in", OPT_IN), ("ask_back", ASK_BACK)):
         if whole in known:
             return CarrierWord(kind, whole)
-    ways = list(layouts(body, names))
+    known = known_words(names)
+    ways = list(layouts(body, known))
     for read in (_answer, _before_title):
         for layout in ways:
             if (answer := read(layout.above)) and not _answer(layout.below):
-                return answer if layout.signed else replace(answer, below=as_words(body))
+                signed = replace(answer, signature=known.intersection(words_of(layout.below)))
+                return signed if layout.signed else replace(signed, below=as_words(body))
     return as_words(body)
 
 
 def as_words(body: str) -> Words:
     """The text as words, with what they may mean. What is quoted from us means nothing."""
     own = words_of(unquoted(body))
-    stops = not OPT_OUT.isdisjoint(own) or ("opt", "out") in pairwise(own)
+    stops = not OPT_OUT.isdisjoint(own) or any(f" {words} " in f" {' '.join(own)} " for words in NO_MORE)
     return Words(body, maybe_help=possible_help(own) is not None or _asks(unquoted(body)), maybe_stop=stops)
 
 

@@ -5,7 +5,7 @@ Questions come as `repository.questions` gives them, the newest first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from app.replies.folding import words_of
@@ -63,6 +63,15 @@ def alone(questions: Sequence[Question], news: Sequence[Question] = ()) -> int |
         waiting |= {int(told.person_id) for told in news if told.here}
     asked = waiting or {int(question.person_id) for question in here}
     return asked.pop() if len(asked) == 1 else None
+
+
+def signed_by_another(signature: frozenset[str], person_id: int, names: Mapping[int, str]) -> bool:
+    """Whether a name below an answer is not this person's, but that of somebody else who has the phone. `names`: of
+    everybody there."""
+    if not signature:
+        return False
+    fits = {person for person, name in names.items() if signature.issubset(words_of(name))}
+    return bool(fits) and person_id not in fits
 
 
 def race(newer: Question, questions: Sequence[Question], at: datetime, *, time_scale: float) -> Question | None:

@@ -115,7 +115,8 @@ MAYBE_HELP.extend(["2\nPlease call me", "No cash left\n2", "1\n2", "1\n--\n2"])
 MAYBE_STOP = listed(
     """
     Stop. Thank you | please stop texting me | unsubscribe me | stop it | please stop | cancel my order | 1 STOP |
-    STOP 1 | I want to opt out | opt-out please | STOP STOP
+    STOP 1 | I want to opt out | opt-out please | STOP STOP | Please remove me from this list | wrong number |
+    Don't text me again | no more texts please
     """
 )
 
@@ -206,8 +207,10 @@ def test_what_is_typed_means_what_the_table_says(row: dict[str, str]) -> None:
 
 
 def test_a_name_below_is_a_signature_and_what_may_be_more_is_kept() -> None:
-    assert parse("1\nGus", ["Gus Hay"]) == OK
-    assert parse("1\n\nGUS HAY", ["Gus Hay", "Ann Lee"]) == OK
+    assert parse("1\n\nGUS HAY", ["Gus Hay", "Ann Lee"]) == Answer("ok", signature=frozenset({"gus", "hay"}))
+    for text in ("1\nGus", "1 - Gus", "1 Gus", "ok thanks Gus", "OK, Gus.", "1\nThanks Gus"):
+        assert parse(text, ["Gus Hay"]) == Answer("ok", signature=frozenset({"gus"}))
+    assert parse("1 burns", ["Ann Burns"]) == Words("1 burns", maybe_help=True)
     assert parse("1\nGus") == Words("1\nGus")
     for text in ("1\nGus Hay", "1\nTills Down", "1\n— tills down"):
         assert parse(text) == Answer("ok", below=Words(text))

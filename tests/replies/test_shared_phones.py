@@ -183,3 +183,17 @@ async def test_where_a_digit_would_not_do_every_answer_asks_for_the_code(the_des
     assert f"with your code {code}." in await the_desk.text(people[0].mobile, f"1 {code}")
     for word in ("HELP", "YES"):
         assert "3 cannot, with your code." in await the_desk.text(people[0].mobile, word)
+
+
+async def test_an_answer_that_another_signs_is_not_taken_for_whoevers_question_is_open(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    number = a_number()
+    ann, bo = (a_person(mobile=number, email="", name=name) for name in ("Ann Archer", "Bo Bell"))
+    key = await told(the_desk, at_the_desk, ann, bo)
+    await the_desk.text(number, f"1 {await the_desk.code(key, ann)}")
+    assert "Several people" in await the_desk.text(number, "2\nAnn")
+    assert await the_desk.acts(key, bo) == []
+    assert [report["maybe_help"] for report in await the_desk.reports(key)] == [True]
+    assert "2 need help" in await the_desk.text(number, "2 - Bo Bell")
+    assert await the_desk.acts(key, bo) == [("need_help", False)]
