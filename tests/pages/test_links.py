@@ -63,6 +63,8 @@ async def test_incident_and_sign_in_links_lose_their_tail_too(site: Site) -> Non
         assert (
             await visitor.get(_tailed(f"/incidents/{key}/bulletins/1", tail))
         ).path == f"/incidents/{key}/bulletins/1"
+    for path in ("/people/numbers", "/declare", "/declare/sample", "/incidents"):
+        assert (await visitor.get(f"{path}).")).path == path
     assert (await (await site.surfer()).get(f"/incidents/{key}.")).status == 401
 
 
