@@ -228,7 +228,7 @@ async def _record(
     act = Act(meant.response, "sms", text.sent_at(house))
     recorded = await take_answer(session, house, question.id, act, actor=f"person:{question.person_id}")
     assert recorded is not None
-    if meant.response == "need_help" or (meant.code and text.only is not None):
+    if await _clears_up(session, text, meant):
         # HELP alone was asked back as well; only help that is now asked for by the same person settles that.
         helped = meant.response == "need_help" and text.only is not None
         await reports.cleared_up(session, text.numbers, now=house.clock.now(), helped=helped)
@@ -240,3 +240,15 @@ async def _record(
         late=recorded.late, drill=question.drill, code=question.code if several else None,
     )  # fmt: skip
     return Handled("answered", answer, recorded.person_id, incident=incident)
+
+
+async def _clears_up(session: AsyncSession, text: Text, meant: Answer) -> bool:
+    """Whether this answer, now recorded, says what those meant that were asked back.
+
+    An OK does only when nothing else waits for this person's answer: help may have been meant for that.
+    """
+    if meant.response == "need_help":
+        return True
+    if not meant.code or text.only is None:
+        return False
+    return not any(question.open for question in await repository.questions(session, text.ids, text.numbers))

@@ -228,6 +228,19 @@ async def test_an_answer_with_its_code_clears_up_what_was_asked_back_from_a_phon
     assert await flags(the_desk, key) == [("2", False, False), ("somebody fell", True, False)]
 
 
+async def test_an_ok_to_one_of_two_incidents_leaves_open_that_help_was_meant_for_the_other(
+    the_desk: Desk, at_the_desk: Crew
+) -> None:
+    person = a_person()
+    one = await told(the_desk, at_the_desk, person)
+    other = await told(the_desk, at_the_desk, person)
+    assert "Which one" in await the_desk.text(person.mobile, "2")
+    await the_desk.text(person.mobile, f"1 {await the_desk.code(one, person)}")
+    assert await flags(the_desk, other) == [("2", True, False)]
+    await the_desk.text(person.mobile, f"1 {await the_desk.code(other, person)}")
+    assert await flags(the_desk, other) == [("2", False, False)]
+
+
 async def test_a_two_after_the_end_that_fits_nothing_is_kept_with_the_incident(
     the_desk: Desk, at_the_desk: Crew
 ) -> None:
