@@ -30,6 +30,9 @@ VoIP takes texts, so both stay textable; the carrier's own refusal (30006, 21614
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
 _EXTENSION = re.compile(r"(?:(?:\bext|\bextn|\bextension|\bposte|\banexo|\bx|\dx)[\s.:=]*|[#,;]\s*)\d", re.IGNORECASE)
 _EXPONENT = re.compile(r"^[+-]?\d+(?:[.,]\d+)?e\+?\d+$", re.IGNORECASE)
+_ENDS_ROUND = re.compile(r"0{6}$")
+"""A number that was shortened to six digits and written out again; counts only outside every plan."""
+_ROUNDED = "was rounded by a spreadsheet; store the column as text and export it again"
 _SHAPE = re.compile(r"^[(\[]?\+?[\s(\[]*\d[\d\s().\[\]/~\u2010-\u2015\u2212-]*$")
 
 
@@ -80,7 +83,7 @@ def read_number(text: str, country: str | None) -> Number:
     if len(plain) > _MAX_NUMBER_TEXT:
         raise NumberProblem("is too long for a phone number")
     if _EXPONENT.match(plain):
-        raise NumberProblem("was rounded by a spreadsheet; store the column as text and export it again")
+        raise NumberProblem(_ROUNDED)
     if not _SHAPE.match(plain):
         if says_fax(plain):
             raise NumberProblem("is a fax number; give one that a person answers")
@@ -126,6 +129,8 @@ def _choose(plain: str, country: str | None) -> Number:
             return _number(number, region, kind, country)
     if outside is None:
         raise problem
+    if _ENDS_ROUND.search(plain):
+        raise NumberProblem(_ROUNDED)
     return _number(*outside, PhoneNumberType.UNKNOWN, country)
 
 

@@ -129,6 +129,13 @@ def test_a_mobile_abroad_that_lost_its_plus_is_asked_for(text: str, country: str
         read_number(text, country)
 
 
+@pytest.mark.parametrize(("text", "country"), [("12000000000", "US"), ("+12000000000", None)])
+def test_a_shortened_number_that_was_written_out_again_is_nobodys(text: str, country: str | None) -> None:
+    with pytest.raises(NumberProblem, match="rounded by a spreadsheet"):
+        read_number(text, country)
+    assert read_number("+491701000000", None).valid, "in its plan a round number may be somebody's"
+
+
 def test_a_national_number_without_a_country_asks_for_it() -> None:
     with pytest.raises(NumberProblem) as caught:
         read_number("206 555 0100", None)
