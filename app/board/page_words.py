@@ -126,7 +126,7 @@ class Clause:
 
 
 FILTERS_OF_NEWS = FILTERS | {
-    "open": ("Does not have the all-clear", ("pending", "uncertain", "unreachable")),
+    "open": ("No all-clear yet", ("pending", "uncertain", "unreachable")),
     "waiting": ("Has the all-clear", ("waiting",)),
 }
 """The same for an all-clear, which nobody has to answer."""

@@ -55,13 +55,19 @@ def _name_parts(tokens: Sequence[Token]) -> Iterator[Part]:
 
 def _scrolling(tokens: Sequence[Token]) -> Iterator[Token]:
     """Each table in a region that scrolls by itself, so that a narrow page need not; the keyboard reaches it."""
-    title = ""
+    title, count = "", 0
     for place, token in enumerate(tokens):
         if token.type == "heading_open":
             title = "".join(child.content for child in tokens[place + 1].children or ())
         if token.type == "table_open":
+            count += 1
             region = Token("region_open", "div", 1, block=True)
-            region.attrs = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": f"Table: {title}"}
+            region.attrs = {
+                "class": "scroll",
+                "role": "region",
+                "tabindex": "0",
+                "aria-label": f"Table {count}: {title}",
+            }
             yield region
         yield token
         if token.type == "table_close":

@@ -168,6 +168,12 @@ def test_an_all_clear_is_told_of_as_news_that_asked_for_nothing(told: Told) -> N
     assert "no reply" not in line
 
 
+def test_an_all_clear_that_went_out_before_the_status_is_no_negative_time(told: Told) -> None:
+    early = replace(told.record, summary=replace(told.record.summary, seconds_from_resolved_to_all_clear=-4.0))
+    said = markdown.render(early).decode()
+    assert "| From resolved to the all-clear | the all-clear went out 4 s before |" in said
+
+
 def test_markdown_holds_every_timeline_entry_once(told: Told) -> None:
     said = told.exports["md"].decode()
     listed = said[said.index("## Timeline") :]

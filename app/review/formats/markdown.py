@@ -84,7 +84,7 @@ class _Document:
             ("Declared", f"{self.at(summary.declared_at)} by {summary.declared_by}"),
             ("First message", _after(summary.seconds_to_first_message, " after declaring")),
             ("Resolved", self.ended(summary.resolved_at, summary.seconds_to_resolved)),
-            ("From resolved to the all-clear", _after(summary.seconds_from_resolved_to_all_clear)),
+            ("From resolved to the all-clear", _to_all_clear(summary.seconds_from_resolved_to_all_clear)),
             ("Closed", self.ended(summary.closed_at, summary.seconds_to_closed)),
             *((f"Fact: {words(name)}", self.fact(value)) for name, value in summary.facts.items()),
         ]
@@ -366,6 +366,13 @@ def _escalated(found: Escalations) -> str:
 
 def _after(seconds: float | None, what: str = "", *, none: str = NOT_YET) -> str:
     return f"{times.span(seconds)}{what}" if seconds is not None else none
+
+
+def _to_all_clear(seconds: float | None) -> str:
+    """The status may follow the all-clear, as on the page that leads from the one to the other."""
+    if seconds is None or seconds >= 0:
+        return _after(seconds)
+    return f"the all-clear went out {times.span(-seconds)} before"
 
 
 def _lateness(seconds: float | None) -> str | None:
