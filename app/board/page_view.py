@@ -154,11 +154,13 @@ async def load(session: AsyncSession, house: House, visit: Visit, key: str, filt
         "typed_at": None,
         "now_field": time_field.of_moment(shown.now, house.zone),
     }
-    return context | await _reach(session, house, visit, incident, shown_bulletin, board, filters, shown)
+    # Answers come in between the reads: the sentence counts those whom the list below it names.
+    counted = dict(incident) | ({"open_help": help_total} if department is None else {})
+    return context | await _reach(session, house, visit, counted, shown_bulletin, board, filters, shown)
 
 
 async def _reach(
-    session: AsyncSession, house: House, visit: Visit, incident: RowMapping, bulletin: RowMapping | None,
+    session: AsyncSession, house: House, visit: Visit, incident: Mapping[str, Any], bulletin: RowMapping | None,
     board: dict[str, Any] | None, filters: Filters, shown: Shown,
 ) -> dict[str, Any]:  # fmt: skip
     """Counts, bars, curve and people of the bulletin that is looked at."""
