@@ -135,6 +135,8 @@ def _choose(plain: str, country: str | None) -> Number:
 
 
 _MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+_LEAST_ABROAD = 11
+"""Digits of nearly every mobile with its country code; a fixed line of fewer that lost its 0 is that fixed line."""
 _BEGINS_ITSELF = re.compile(r"[\s(\[]*[1-9]")
 
 
@@ -146,14 +148,17 @@ def _without_its_plus(plain: str, national: PhoneNumber) -> PhoneNumber | None:
     """
     if not _BEGINS_ITSELF.match(plain) or classify(national)[1] in _MOBILE:
         return None
+    digits = "".join(filter(str.isdigit, plain))
     try:
-        other = as_dialled_now(phonenumbers.parse("+" + "".join(filter(str.isdigit, plain)), None))
+        other = as_dialled_now(phonenumbers.parse("+" + digits, None))
     except NumberParseException:
         return None
     if other == national or classify(other)[1] not in _MOBILE:
         return None
     if other.country_code == national.country_code:
         return other
+    if len(digits) < _LEAST_ABROAD and classify(national)[1] != PhoneNumberType.UNKNOWN:
+        return None
     either = [phonenumbers.format_number(one, phonenumbers.PhoneNumberFormat.E164) for one in (other, national)]
     raise NumberProblem(f"may be {either[0]} or {either[1]}; write it with + and the country code")
 

@@ -114,6 +114,7 @@ def test_what_cannot_be_dialled_is_refused_with_its_reason(text: str, reason: st
         ("0491 701234567", "DE", "+49491701234567"),
         ("1701234567", "DE", "+491701234567"),
         ("30 901820", "DE", "+4930901820"),
+        ("298765432", "AU", "+61298765432"),  # with a + it would be a mobile of the Faroe Islands
         ("2065550101", "US", "+12065550101"),
     ],
 )
