@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -196,7 +197,9 @@ async def _asked(
 async def _replied(session: AsyncSession, house: House, text: Text, meant: Answer, told: Question) -> Handled:
     """An answer in reply to an all-clear; with a title in brackets that is no title of ours, it is somebody's words."""
     if not whose.is_titled(told, meant.title):
-        return await _as_words(session, house, text, meant)
+        if not _counts(meant, words := as_words(text.inbound.body)):
+            return await _as_words(session, house, text, meant)
+        meant = replace(meant, below=words)
     return await news.replied(session, house, text, meant, told)
 
 
@@ -212,6 +215,14 @@ async def _some_replied(
     return await _asked(session, house, text, meant, said)
 
 
+def _counts(meant: Answer, words: Words) -> bool:
+    """Whether an answer with its code counts beside words that are no title of ours; the words are kept as well.
+
+    Help does. Anything else only when they stand in brackets, and are no cry for help themselves.
+    """
+    return meant.code is not None and (meant.response == "need_help" or (meant.bracketed and not words.maybe_help))
+
+
 async def _as_words(session: AsyncSession, house: House, text: Text, meant: Answer) -> Handled:
     """What stands in brackets is no title of ours, so it is somebody's words, and the digit may be part of them."""
     words = as_words(text.inbound.body)
@@ -224,7 +235,9 @@ async def _record(
 ) -> Handled:
     """`several`: a digit alone would not do to change this answer."""
     if not whose.is_titled(question, meant.title):
-        return await _as_words(session, house, text, meant)
+        if not _counts(meant, words := as_words(text.inbound.body)):
+            return await _as_words(session, house, text, meant)
+        meant = replace(meant, below=words)
     act = Act(meant.response, "sms", text.sent_at(house))
     recorded = await take_answer(session, house, question.id, act, actor=f"person:{question.person_id}")
     assert recorded is not None
@@ -234,7 +247,8 @@ async def _record(
         await reports.cleared_up(session, text.numbers, now=house.clock.now(), helped=helped)
     incident = (recorded.incident_id, recorded.incident_key)
     if meant.below is not None:
-        await report(session, house, text, maybe_help=meant.below.maybe_help, incident=incident)
+        asked = meant.response == "need_help"  # then there is a request already
+        await report(session, house, text, maybe_help=meant.below.maybe_help and not asked, incident=incident)
     answer = wording.confirmation(
         meant.response, title=question.title, changed=recorded.before not in (None, meant.response),
         late=recorded.late, drill=question.drill, code=question.code if several else None,

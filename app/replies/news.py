@@ -47,11 +47,10 @@ async def meant_by_some(
 
 async def replied(session: AsyncSession, house: House, text: Text, said: Answer, news: Question) -> Handled:
     """An answer to an all-clear."""
-    if said.response == HELP:
-        return await ask_for_help(session, house, text, news)
+    asked = said.response == HELP
     if said.below is not None:
-        await report(session, house, text, maybe_help=said.below.maybe_help)
-    return thanked(news, text)
+        await report(session, house, text, maybe_help=said.below.maybe_help and not asked)
+    return await ask_for_help(session, house, text, news) if asked else thanked(news, text)
 
 
 def thanked(news: Question, text: Text) -> Handled:

@@ -24,14 +24,15 @@ _CODE: Final = re.compile(r"[a-z][0-9]{1,3}", re.ASCII)
 class Answer:
     """A deliberate answer; `code` in capitals when the person gave one.
 
-    `title`: what stands behind its code, or in brackets. It counts only when it is the title of the question that is
-    meant, as our question back prints it; otherwise the whole is words. `below`: what stands under it may be more than
+    `title`: what stands behind its code, or in brackets (`bracketed`). Where it is not the title of the question that
+    is meant, as our question back prints it, it is somebody's words. `below`: what stands under it may be more than
     a name, and is kept besides. `signature`: the words of a name that is known at this number.
     """
 
     response: str
     code: str | None = None
     title: str | None = None
+    bracketed: bool = False
     below: Words | None = None
     signature: frozenset[str] = frozenset()
 
@@ -119,7 +120,7 @@ def _answer(text: str) -> Answer | None:
         if not title:
             title, behind = text[place + 1 :], ""
         if _may_be_title(words_of(title)) and (core := _plain(words_of(text[:place]) + words_of(behind))):
-            return replace(core, title=title.strip())
+            return replace(core, title=title.strip(), bracketed=True)
     return None
 
 

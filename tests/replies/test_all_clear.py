@@ -288,3 +288,14 @@ async def test_help_asked_for_after_the_end_can_be_taken_from_the_link(the_desk:
     assert "Assign to me" in (await the_desk.api.get(found[0])).text
     await press(the_desk, found[0], request=str(request["id"]), owner="", do="take")
     assert (await helps(the_desk, key))[0]["state"] == "taken"
+
+
+async def test_what_is_said_beside_a_request_for_help_is_kept(the_desk: Desk, at_the_desk: Crew) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    code = await the_desk.code(key, person)
+    await all_clear(the_desk, key)
+    typed = f"2 {code} till 4 is still down"
+    assert "2 need help" in await the_desk.text(person.mobile, typed)
+    assert [request["state"] for request in await helps(the_desk, key)] == ["open"]
+    assert [report["text"] for report in await the_desk.reports(key)] == [typed]

@@ -143,6 +143,21 @@ async def test_a_title_behind_the_code_counts_only_when_it_is_that_questions(the
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "response"),
+    [("2 {} (another title)", "need_help"), ("2 {} we have no cash", "need_help"), ("1 {} (gate 4)", "ok")],
+)
+async def test_with_the_code_an_answer_counts_and_words_behind_it_are_kept(
+    the_desk: Desk, at_the_desk: Crew, text: str, response: str
+) -> None:
+    person = a_person()
+    key = await told(the_desk, at_the_desk, person)
+    typed = text.format(await the_desk.code(key, person))
+    await the_desk.text(person.mobile, typed)
+    assert await the_desk.acts(key, person) == [(response, False)]
+    assert await flags(the_desk, key) == [(typed, False, False)]
+
+
 async def test_a_copied_example_of_the_question_back_answers_that_question(the_desk: Desk, at_the_desk: Crew) -> None:
     person = a_person()
     tills = await told(the_desk, at_the_desk, person, title="Tills (north)", drill=True)
