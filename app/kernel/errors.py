@@ -75,7 +75,7 @@ class MethodNotAllowed(MusterError):
 class Conflict(MusterError):
     status = 409
     kind = "conflict"
-    title = "Not possible in the present state"
+    title = "This can't be done now"
 
 
 class Changed(MusterError):

@@ -125,11 +125,11 @@ def see(path: str) -> Response:
 _WHAT_TO_DO = {
     400: "Go back and try again from the page itself.",
     401: "Sign in, then open this address again.",
-    403: "Ask somebody with another role to do it, or go back.",
+    403: "Ask someone with another role to do it, or go back.",
     404: "Check the address, or start from the first page.",
-    409: "Look at the page again: it shows how things stand now.",
+    409: "Look at the page again: it shows the current state.",
     413: "Send less text.",
-    422: "Go back, put it right and send it again. What you typed is still there.",
+    422: "Go back, correct it and send it again. What you typed is still there.",
     503: "Wait a few seconds and try again. Nothing was changed.",
 }
 _ELSE = "Try again in a minute."
