@@ -39,6 +39,19 @@ async def due(session: AsyncSession, *, now: datetime, limit: int) -> Sequence[R
     )
 
 
+async def named(session: AsyncSession, bulletin_ids: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """Bulletin -> (its incident's key, its number)."""
+    if not bulletin_ids:
+        return {}
+    found = await rows(
+        session,
+        """SELECT b.id, i.key, b.number FROM bulletin b JOIN incident i ON i.id = b.incident_id
+           WHERE b.id = ANY(:ids)""",
+        {"ids": list(bulletin_ids)},
+    )
+    return {entry["id"]: (entry["key"], entry["number"]) for entry in found}
+
+
 async def candidates(
     session: AsyncSession, *, managers: Sequence[int], leads: Sequence[int], commanders: Sequence[int]
 ) -> Sequence[RowMapping]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import RowMapping
@@ -41,6 +42,7 @@ async def tell_due(session: AsyncSession, house: House, *, limit: int) -> int:
     found = await repository.due(session, now=now, limit=limit)
     if not found:
         return 0
+    await timeline.hold(session, {e["key"] for e in found})
     due = [Due(e["delivery_id"], e["incident_id"], e["rung"], e["tell"]) for e in found]
     candidates, zones = await _candidates(session, house, due)
     ids = [one.delivery_id for one in due]
@@ -128,3 +130,22 @@ async def _record(
                     "told": [{"id": person, "about": many} for person, many in sorted(people.items())],
                 },
             )  # fmt: skip
+
+
+async def record_fallbacks(session: AsyncSession, taken: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+    """One timeline entry for each bulletin and channel: how many people are tried by it now.
+
+    `taken`: what `planning.take_due_steps` returned.
+    """
+    named = await repository.named(session, [entry["bulletin_id"] for entry in taken if entry["channel"]])
+    if named:
+        await timeline.hold(session, {key for key, _ in named.values()})
+    for entry in taken:
+        await notify(session, BOARD_CHANNEL, str(entry["bulletin_id"]))
+        if entry["channel"] is None:
+            continue
+        key, number = named[entry["bulletin_id"]]
+        data = {"bulletin": number, "channel": entry["channel"], "people": entry["people"]}
+        if entry["held"]:
+            data["held"] = entry["held"]
+        await timeline.note(session, key=key, at=now, actor="system", kind="fallback", data=data)

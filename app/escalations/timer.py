@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from app.deliveries import notices, planning, sending
 from app.deliveries import service as deliveries
 from app.escalations import service
-from app.incidents import timeline
-from app.kernel.db import notify, row
 from app.kernel.house import House
 from app.replies import help_requests
 
@@ -31,6 +29,8 @@ class Timer:
             moved += done
             if done < AT_A_TIME:
                 break
+        while await self._climb():
+            moved += 1
         # Where nobody of a rung can be told, the next is due at once: until nothing is.
         while told := await self._tell():
             moved += told
@@ -40,6 +40,10 @@ class Timer:
         async with self.house.db.begin() as session:
             return await service.tell_due(session, self.house, limit=TOLD_AT_A_TIME)
 
+    async def _climb(self) -> bool:
+        async with self.house.db.begin() as session:
+            return await help_requests.climb(session, self.house)
+
     async def _batch(self) -> int:
         now = self.house.clock.now()
         async with self.house.db.begin() as session:
@@ -47,25 +51,9 @@ class Timer:
             taken = await planning.take_due_steps(
                 session, channels=self.house.channels, countries=self.house.countries, now=now, limit=AT_A_TIME
             )
-            for entry in taken:
-                await notify(session, deliveries.BOARD_CHANNEL, str(entry["bulletin_id"]))
-                if entry["channel"] is None:
-                    continue
-                named = await row(
-                    session,
-                    """SELECT i.key, b.number FROM bulletin b JOIN incident i ON i.id = b.incident_id
-                       WHERE b.id = :id""",
-                    {"id": entry["bulletin_id"]},
-                )
-                assert named
-                await timeline.note(
-                    session, key=named["key"], at=now, actor="system", kind="fallback",
-                    data={"bulletin": named["number"], "channel": entry["channel"], "people": entry["people"]}
-                    | ({"held": entry["held"]} if entry["held"] else {}),
-                )  # fmt: skip
-            if await notices.take_due_steps(session, self.house, now=now) + await help_requests.climb(
-                session, self.house
-            ):
+            await service.record_fallbacks(session, taken, now=now)
+            await help_requests.stop_climbing(session, now=now)
+            if await notices.take_due_steps(session, self.house, now=now):
                 await self.house.jobs.defer(session, sending.DISPATCH_JOB, bulletin_id=0)
             if any(entry["channel"] for entry in taken):
                 await self.house.jobs.defer(session, sending.DISPATCH_JOB, bulletin_id=taken[0]["bulletin_id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -41,6 +41,11 @@ async def note(
     if people:
         also = [versions.as_now(people), *also]
     await audit.append(session, stream=key, at=at, actor=actor, kind=kind, data=data or {}, also=also)
+
+
+async def hold(session: AsyncSession, keys: Collection[str]) -> None:
+    """Takes these incidents' timelines before help requests, field reports and who is told are locked under them."""
+    await audit.hold(session, keys)
 
 
 def _people(actor: str, kind: str, data: Mapping[str, Any]) -> list[int]:

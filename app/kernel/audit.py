@@ -8,7 +8,7 @@ hold ids, never names, numbers or free text; those sit in rows that can be erase
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -77,6 +77,15 @@ async def append(
         values,
     )
     await notify(session, "muster_timeline", stream)
+
+
+async def hold(session: AsyncSession, streams: Collection[str]) -> None:
+    """From here on nobody else appends to these streams until the transaction ends. Held in the order of their names.
+
+    Whoever locks rows under a stream and appends to it later holds it first, as most append first: one order of locks,
+    so that no two transactions wait for each other.
+    """
+    await run(session, "SELECT audit_hold(CAST(:streams AS text[]))", {"streams": sorted(streams)})
 
 
 async def entries(session: AsyncSession, stream: str, *, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:

@@ -27,14 +27,12 @@ from app.web.inputs import iso
 KIND = "help"
 """Notices about somebody who needs help."""
 
-AT_A_TIME = 100
-
-
 HELP_TOLD = repository.HELP_TOLD
 HELP_TOLD_LATER = repository.HELP_TOLD_LATER
 HELP_NUMBER = repository.HELP_NUMBER
 notice = repository.notice
 asked = repository.help_asked
+stop_climbing = repository.stop_climbing
 
 
 async def opened(session: AsyncSession, house: House, request_id: int) -> None:
@@ -42,12 +40,19 @@ async def opened(session: AsyncSession, house: House, request_id: int) -> None:
     await _tell(session, house, request_id)
 
 
-async def climb(session: AsyncSession, house: House) -> int:
-    """Tells the next rung about each request that nobody took in the playbook's time; returns how many."""
-    due = await repository.help_to_climb(session, now=house.clock.now(), limit=AT_A_TIME)
-    for request_id in due:
-        await _tell(session, house, request_id)
-    return len(due)
+async def climb(session: AsyncSession, house: House) -> bool:
+    """Tells the next rung about one request that nobody took in the playbook's time; false when none is due.
+
+    One for each transaction: it holds the timeline of one incident.
+    """
+    now = house.clock.now()
+    due = await repository.help_to_climb(session, now=now)
+    if due is None:
+        return False
+    await timeline.hold(session, [due.key])
+    if await repository.help_to_climb(session, now=now, request_id=due.id):
+        await _tell(session, house, due.id)
+    return True
 
 
 async def _tell(session: AsyncSession, house: House, request_id: int) -> None:
@@ -192,6 +197,7 @@ async def _open(
     session: AsyncSession, actor: Actor, key: str, request_id: int, *, told: bool, owner: str | None
 ) -> RowMapping:
     incident = await incidents.get(session, key)
+    await timeline.hold(session, [key])
     found = await repository.help_requests(session, incident["id"], request_id=request_id, lock=True)
     if not found:
         raise NotFound(f"There is no help request {request_id} in {key}.")

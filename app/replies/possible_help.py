@@ -112,6 +112,7 @@ async def clear_without_incident(session: AsyncSession, house: House, actor: Act
 
 async def _find(session: AsyncSession, actor: Actor, key: str, incident_id: int | None, report_id: int) -> Kept:
     folded = fold(actor.department) if actor.department else None
+    await timeline.hold(session, [key])
     report = await kept.find(session, report_id, incident_id=incident_id, department=folded)
     if report is None:
         raise NotFound(f"There is no field report {report_id} in {key}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.engine import RowMapping
@@ -292,21 +293,40 @@ async def help_to_tell(session: AsyncSession, request_id: int) -> RowMapping:
     return found
 
 
-async def help_to_climb(session: AsyncSession, *, now: datetime, limit: int) -> Sequence[int]:
-    """Requests that nobody took in time; what is over needs no telling, unless they asked afterwards. Locked."""
+_NEEDS_NO_TELLING = "(h.closed_at IS NOT NULL OR h.taken_at IS NOT NULL OR coalesce(i.closed_at >= h.opened_at, false))"
+"""Somebody has it, or it is over: unless they asked after the incident was closed."""
+
+
+async def stop_climbing(session: AsyncSession, *, now: datetime) -> None:
+    """Ends the climb of requests that need no telling. Waits for nobody: what is locked has its turn next time."""
     await run(
         session,
-        """UPDATE help_request h SET climb_at = NULL FROM incident i
-           WHERE h.climb_at <= :now AND i.id = h.incident_id
-             AND (h.closed_at IS NOT NULL OR h.taken_at IS NOT NULL OR i.closed_at >= h.opened_at)""",
+        f"""UPDATE help_request SET climb_at = NULL WHERE id IN (
+             SELECT h.id FROM help_request h JOIN incident i ON i.id = h.incident_id
+             WHERE h.climb_at <= :now AND {_NEEDS_NO_TELLING} ORDER BY h.id FOR UPDATE OF h SKIP LOCKED)""",
         {"now": now},
     )
-    found = await rows(
+
+
+@dataclass(frozen=True)
+class Climbing:
+    """A request that nobody took in the playbook's time, and the key of its incident."""
+
+    id: int
+    key: str
+
+
+async def help_to_climb(session: AsyncSession, *, now: datetime, request_id: int | None = None) -> Climbing | None:
+    """The first request that is due to be told further up; with `request_id` that one, locked, if it still is."""
+    found = await row(
         session,
-        "SELECT id FROM help_request WHERE climb_at <= :now ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED",
-        {"now": now, "limit": limit},
+        f"""SELECT h.id, i.key FROM help_request h JOIN incident i ON i.id = h.incident_id
+            WHERE h.climb_at <= :now AND NOT {_NEEDS_NO_TELLING}
+              AND (CAST(:id AS bigint) IS NULL OR h.id = :id)
+            ORDER BY h.id LIMIT 1 {"" if request_id is None else "FOR UPDATE OF h"}""",
+        {"now": now, "id": request_id},
     )
-    return [entry["id"] for entry in found]
+    return Climbing(**found) if found else None
 
 
 async def notice(session: AsyncSession, delivery_id: int) -> RowMapping | None:
