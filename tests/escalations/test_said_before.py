@@ -165,7 +165,7 @@ async def test_board_preview_and_declaration_say_what_comes_next(the_desk: Desk,
     quiet = await other.declare(playbook="silence", severity="SEV3")
     number = await the_desk.write(quiet)
     preview = await look(the_desk, f"/incidents/{quiet}/bulletins/{number}")
-    assert "3 people are in quiet hours: text or call waits until" in preview
+    assert "3 people are in quiet hours: text or call will wait until" in preview
 
 
 async def test_times_follow_the_scale_and_the_night_does_not(the_desk: Desk, at_the_desk: Crew) -> None:

@@ -78,7 +78,7 @@ async def test_a_manager_is_told_once_about_all_who_are_silent_and_by_name(the_d
         "by_step": {"manager": 12, "department_lead": 0, "commander": 0},
     }  # fmt: skip
     document = (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=md")).text
-    assert "Told that 12 people had not answered (manager 12): 1 person. Of the silent, 0 answered" in document
+    assert "Told that 12 people had not answered (manager 12): 1 person. Of those, 0 answered" in document
     assert "manager told of 12 people without an answer to bulletin 1 (Mara Mann about 12 people)" in document
     assert "manager Mara Mann 2026-" in (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=csv")).text
 
@@ -244,7 +244,7 @@ async def test_a_manager_whose_text_and_mail_fail_is_passed_over(the_desk: Desk,
     (bulletin,) = (await the_desk.call("GET", f"/incidents/{key}/review?format=json"))["bulletins"]
     assert (bulletin["escalations"]["told"], bulletin["escalations"]["not_told"]) == (1, 1)
     document = (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=md")).text
-    assert "Were to be told, and were not after all: 1 person." in document
+    assert "Not told after all: 1 person." in document
     (line,) = [
         line
         for line in (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=csv")).text.splitlines()
@@ -310,7 +310,7 @@ async def test_the_review_calls_told_only_whom_the_notice_named(the_desk: Desk, 
 
     figures, document = await found()
     assert (figures["people"], figures["told"], figures["waiting"], figures["not_told"]) == (0, 0, 1, 0)
-    assert "had not answered: nobody. Their notice has not left yet: 1 person." in document
+    assert "had not answered. Notices not sent yet: 1 person." in document
     await the_desk.text(quick.mobile, "3")
     the_desk.clock.advance(seconds=6)
     await the_desk.hand_over()

@@ -108,7 +108,7 @@ async def test_the_department_lead_is_told_at_once_and_takes_it_from_the_link(
         ["help_closed", "help_taken", "help_told", "help_opened"],
     )
     review = (await the_desk.api.get(f"/api/v1/incidents/{key}/review?format=md")).text
-    assert "told: department lead" in review
+    assert "department lead told" in review
 
 
 async def test_what_nobody_takes_climbs_and_nobody_is_told_twice(the_desk: Desk, at_the_desk: Crew) -> None:
