@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
 
 from app.access import service as access
 from app.access.pages import COOKIE
@@ -146,18 +146,25 @@ async def test_a_board_that_hears_nothing_for_twenty_seconds_says_so_until_it_he
     context = await browser.new_context()
     page = await _signed_in(quiet, context)
     await page.clock.install()
+    held: list[Route] = []
+
+    async def hold(route: Route) -> None:
+        held.append(route)
+
+    # The stream is asked for, and nothing comes: a heartbeat in between would end the silence.
+    await page.route(re.compile(r"/live(\?|$)"), hold)
     await page.goto(f"{quiet.base_url}/incidents/{key}")
     silence = page.locator("#stale")
     await expect(page.locator("#part-as-of")).to_contain_text(re.compile(r"As of \d\d:\d\d:\d\d UTC"))
     await page.clock.fast_forward(15_000)
     await expect(silence).to_be_hidden()
     await page.clock.fast_forward(30_000)
+    await expect(silence).to_be_visible()
     await expect(silence).to_contain_text(
         re.compile(r"No contact since \d\d:\d\d:\d\d UTC\. This page may be out of date\.")
     )
-    await expect(silence).to_be_visible()
     await expect(silence.get_by_role("link", name="Reload")).to_be_visible()
-    await quiet.call("PATCH", f"/incidents/{key}", {"status": "identified", "reason": "found it"})
+    await held[0].continue_()
     await expect(silence).to_be_hidden()
     await context.close()
 
